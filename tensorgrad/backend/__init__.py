@@ -1,0 +1,54 @@
+"""Arrays: which library they belong to, which device they are on, and the kernels special to one library."""
+
+from tensorgrad.backend import contraction_kernels as contraction_kernels
+from tensorgrad.backend import index_kernels as index_kernels
+from tensorgrad.backend.dtypes import (
+    complex_of,
+    get_default_dtype,
+    is_inexact,
+    natural,
+    set_default_dtype,
+)
+from tensorgrad.backend.kernels import kernel, kernels_of
+from tensorgrad.backend.libraries import (
+    NUMPY,
+    Array,
+    Library,
+    as_array,
+    default_device,
+    device_of,
+    is_array,
+    item,
+    library_among,
+    library_of,
+    move,
+    namespace,
+    on_device,
+    settle,
+    to_numpy,
+)
+
+__all__ = [
+    "NUMPY",
+    "Array",
+    "Library",
+    "as_array",
+    "complex_of",
+    "default_device",
+    "device_of",
+    "get_default_dtype",
+    "is_array",
+    "is_inexact",
+    "item",
+    "kernel",
+    "kernels_of",
+    "library_among",
+    "library_of",
+    "move",
+    "namespace",
+    "natural",
+    "on_device",
+    "set_default_dtype",
+    "settle",
+    "to_numpy",
+]

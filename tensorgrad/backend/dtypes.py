@@ -1,0 +1,53 @@
+"""dtypes: NumPy's own objects on every library, and the one that Python floats become."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+names = (
+    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
+    *("float32", "float64", "complex64", "complex128"),
+)
+_default = np.dtype("float32")
+
+
+def get_default_dtype() -> Any:
+    """The floating dtype that Python floats and creation functions take: float32 unless it was changed.
+
+    >>> get_default_dtype()
+    dtype('float32')
+    """
+    return _default
+
+
+def set_default_dtype(dtype: Any) -> None:
+    """Make `dtype` (float32 or float64) what Python floats and creation functions become.
+
+    Raises TypeError for anything else.
+    """
+    global _default
+    wanted = np.dtype(dtype)
+    if wanted not in (np.dtype("float32"), np.dtype("float64")):
+        raise TypeError(f"set_default_dtype: expected float32 or float64, got {wanted}")
+    _default = wanted
+
+
+def complex_of(dtype: Any) -> Any:
+    """The complex dtype of the same precision as a floating one."""
+    return np.dtype("complex64" if np.dtype(dtype) == np.dtype("float32") else "complex128")
+
+
+def is_inexact(dtype: Any) -> bool:
+    """Whether values of this dtype can carry a gradient: floating or complex."""
+    return dtype.kind in "fc"
+
+
+def natural(value: Any) -> Any:
+    """The dtype a Python scalar takes on its own: bool, int64, or the default floating or complex dtype."""
+    if isinstance(value, bool):
+        return np.dtype("bool")
+    if isinstance(value, int):
+        return np.dtype("int64")
+    return complex_of(_default) if isinstance(value, complex) else _default

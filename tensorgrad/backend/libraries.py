@@ -1,0 +1,175 @@
+"""Which array library a value belongs to: found by the type of the array, importing nothing to look.
+
+Kernels receive the library's namespace as `xp`; nothing outside this room asks which library it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend import numpy_library
+from tensorgrad.backend.dtypes import natural
+
+Array = Any  # what a kernel is handed: an ndarray, or another library's array
+
+
+@dataclass(frozen=True)
+class Library:
+    """One array library: its namespace, its device, and the ways to it and back."""
+
+    name: str
+    device: str
+    array_type: type
+    namespace: Any
+    from_numpy: Callable[[Any], Array] = field(repr=False)
+    to_numpy: Callable[[Array], Any] = field(repr=False)
+
+
+NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray, np.asarray)
+_by_type: dict[type, Library] = {np.ndarray: NUMPY}
+_by_device: dict[str, Library] = {NUMPY.device: NUMPY}
+_SCALARS = (bool, int, float, complex)
+
+
+def _strict() -> Library:
+    from tensorgrad.backend import strict_library as strict
+
+    return Library("strict", strict.DEVICE, strict.StrictArray, strict.namespace, strict.from_numpy, strict.to_numpy)
+
+
+_loaders: dict[str, Callable[[], Library]] = {"strict": _strict}  # devices whose library is imported at first use
+
+
+def default_device() -> str:
+    """The device of tensors made without `device=`: "cpu", or "strict" under TENSORGRAD_BACKEND=strict."""
+    chosen = os.environ.get("TENSORGRAD_BACKEND", "numpy")
+    if chosen not in ("numpy", "strict"):
+        raise ValueError(f"TENSORGRAD_BACKEND is {chosen!r}; it may be 'numpy' or 'strict'")
+    return NUMPY.device if chosen == "numpy" else chosen
+
+
+def on_device(device: Any = None) -> Library:
+    """The library that serves a device. Raises ValueError, naming the devices there are."""
+    name = default_device() if device is None else device
+    library = _by_device.get(name)
+    if library is None:
+        if name not in _loaders:
+            known = ", ".join(map(repr, sorted({*_by_device, *_loaders})))
+            raise ValueError(f"there is no device {name!r} here; devices: {known}")
+        library = _loaders[name]()
+        _by_device[name] = _by_type[library.array_type] = library
+    return library
+
+
+def library_of(value: Any) -> Library | None:
+    """The library whose array `value` is; None for anything that is not an array."""
+    library = _by_type.get(type(value))
+    if library is None and isinstance(value, (np.ndarray, np.generic)):
+        return NUMPY
+    return library
+
+
+def library_among(values: Iterable[Any]) -> Library:
+    """The one library that the arrays among `values` belong to; the default one where there are only scalars.
+
+    Raises TypeError when arrays of two libraries meet, and for what is neither an array nor a scalar.
+    """
+    found: Library | None = None
+    for value in values:
+        library = library_of(value)
+        if library is not None:
+            if found is not None and library is not found:
+                raise TypeError(
+                    f"arrays on two devices, {found.device!r} and {library.device!r}; "
+                    f"move one of them: x.to_device({found.device!r})"
+                )
+            found = library
+        elif value is not None and not isinstance(value, _SCALARS):
+            raise TypeError(
+                f"expected an array, a Tensor or a number, got a {type(value).__name__}; "
+                "make it one with tensorgrad.asarray(...)"
+            )
+    return on_device() if found is None else found
+
+
+def is_array(value: Any) -> bool:
+    return library_of(value) is not None
+
+
+def namespace(*values: Any) -> Any:
+    """The namespace `xp` for these values."""
+    return library_among(values).namespace
+
+
+def settle(value: Any) -> Any:
+    """An array, never a NumPy scalar."""
+    return numpy_library.settle(value)
+
+
+def device_of(array: Array) -> str:
+    library = library_of(array)
+    return NUMPY.device if library is None else library.device
+
+
+def to_numpy(array: Array) -> Any:
+    """The values as an ndarray: itself where it lives in host memory already, else a copy."""
+    library = library_of(array)
+    return np.asarray(array) if library is None else library.to_numpy(array)
+
+
+def move(array: Array, device: str) -> Array:
+    """The array on another device; itself when it is there."""
+    target = on_device(device)
+    return array if library_of(array) is target else target.from_numpy(to_numpy(array))
+
+
+def item(array: Array) -> Any:
+    """The one element as a Python number."""
+    return to_numpy(array).item()
+
+
+def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool | None = None) -> Array:
+    """An array from numbers, nested lists or an array; Python floats take the default dtype.
+
+    An array stays on its own device unless another is named. Raises TypeError for dtypes that no library shares
+    (strings, objects) and ValueError for ragged lists.
+    """
+    library = library_of(data)
+    if library is None:
+        if isinstance(data, ModuleType) or callable(data):
+            raise TypeError(f"a tensor is made from numbers, not from a {type(data).__name__}")
+        values = np.asarray(data)
+        if values.dtype.kind not in "biufc":
+            raise TypeError(
+                f"a tensor holds booleans, integers, floating or complex numbers, not {values.dtype} "
+                f"(from a {type(data).__name__})"
+            )
+        if dtype is None and not hasattr(data, "dtype"):
+            if values.size == 0 and values.dtype.kind == "f":
+                values = values.astype(natural(0.0))
+            elif values.dtype.kind in "fc" and not _holds_arrays(data):
+                values = values.astype(natural(values.dtype.type(0).item()))
+        library, data, copy = NUMPY, values, False
+        device = default_device() if device is None else device
+    array: Array = settle(data)
+    if dtype is not None and array.dtype != np.dtype(dtype):
+        if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+            raise TypeError(f"{array.dtype} values do not fit {np.dtype(dtype)}; take real(x) or abs(x) first")
+        array, copy = library.namespace.astype(array, np.dtype(dtype)), False
+    if array.dtype.kind not in "biufc":
+        raise TypeError(f"a tensor holds booleans, integers, floating or complex numbers, not {array.dtype}")
+    moved = array if device is None else move(array, device)
+    return library.namespace.asarray(moved, copy=True) if copy and moved is array else moved
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether a nested list has arrays or NumPy scalars in it, whose dtype then counts."""
+    while isinstance(data, (list, tuple)) and data:
+        data = data[0]
+    return hasattr(data, "dtype")

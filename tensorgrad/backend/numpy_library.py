@@ -1,0 +1,92 @@
+"""NumPy as the kernels see it: its own functions, the slow Python-level ones replaced.
+
+The array API's names all exist in NumPy 2, so this namespace is a table, not a wrapper: an attribute that
+is not replaced here is NumPy's own object, fetched once. The replacements do in one C call what `np.sum`
+and friends do after several Python frames (`np.mean` on four floats: 4.0 us, here 1.1 us;
+benchmarks/overhead.py).
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+_add_reduce = np.add.reduce
+_multiply_reduce = np.multiply.reduce
+_maximum_reduce = np.maximum.reduce
+_minimum_reduce = np.minimum.reduce
+_divide = np.divide
+_ndarray = np.ndarray
+
+
+def _wide(x: Any, dtype: Any) -> Any:
+    """The dtype a sum or product accumulates in: the standard widens small integers to 64 bits."""
+    if dtype is None and x.dtype.kind in "biu":
+        return np.uint64 if x.dtype.kind == "u" else np.int64
+    return dtype
+
+
+def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    return _add_reduce(x, axis, _wide(x, dtype), None, keepdims)
+
+
+def _prod(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+    return _multiply_reduce(x, axis, _wide(x, dtype), None, keepdims)
+
+
+def _max(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return _maximum_reduce(x, axis, None, None, keepdims)
+
+
+def _min(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    return _minimum_reduce(x, axis, None, None, keepdims)
+
+
+def _mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    if not x.size:
+        return np.full_like(_add_reduce(x, axis, None, None, keepdims), np.nan)
+    total = _add_reduce(x, axis, None, None, keepdims)
+    # A scalar of the array's own dtype keeps float32 a float32.
+    return _divide(total, x.dtype.type(x.size // total.size if total.size else 1))
+
+
+def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
+    if x.dtype.kind == "c" and np.dtype(dtype).kind == "f":
+        x = x.real
+    return x.astype(dtype, copy=copy)
+
+
+def _isdtype(dtype: Any, kind: Any) -> bool:
+    return bool(np.isdtype(np.dtype(dtype), kind))
+
+
+class _NumpyNamespace(SimpleNamespace):
+    """A name missing from the table is NumPy's own, looked up once and then stored."""
+
+    __name__ = "numpy"
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(np, name)
+        if isinstance(value, type) and issubclass(value, np.generic):
+            value = np.dtype(value)  # dtypes are dtype objects on every library
+        setattr(self, name, value)
+        return value
+
+
+namespace = _NumpyNamespace(
+    sum=_sum,
+    prod=_prod,
+    max=_max,
+    min=_min,
+    mean=_mean,
+    astype=_astype,
+    isdtype=_isdtype,
+    bool=np.dtype(bool),
+)
+
+
+def settle(value: Any) -> Any:
+    """An array, where NumPy handed back a scalar: 0-d results are arrays everywhere else."""
+    return np.asarray(value) if isinstance(value, np.generic) else value

@@ -1,0 +1,429 @@
+"""The reverse sweep: from a result back to the leaves, newest record first.
+
+No list is built and nothing is sorted: pending records wait in a heap by serial, and while only one gradient is
+pending the sweep goes straight on to that record, so a chain costs no heap and no dictionary. Plain arrays flow
+unless higher orders are wanted; then the same rules run on tensors and record themselves.
+
+Inside the sweep a gradient g is bilinear: dL = sum(g * dz) for complex z too, so rules of holomorphic functions need
+no conjugates. The conjugate that makes it PyTorch's convention is taken once, at the doors (docs/conventions.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop, heappush
+from typing import Any
+
+from tensorgrad import ops
+from tensorgrad.backend import as_array, is_inexact, settle
+from tensorgrad.primitive import GATHER, IDENTITY, NOTHING, ONE, PARTS, TWO
+from tensorgrad.tape import (
+    SWEPT,
+    Fan,
+    HookedRecord,
+    Leaf,
+    Record,
+    Sweep,
+    Traced,
+    Watcher,
+    current,
+    describe,
+    enable_grad,
+    no_grad,
+)
+
+
+class Pending:
+    """Gradients that wait for their record's turn."""
+
+    __slots__ = ("gradients", "heap")
+
+    def __init__(self) -> None:
+        self.gradients: dict[Record, Any] = {}
+        self.heap: list[Record] = []
+
+    def add(self, record: Record, gradient: Any) -> None:
+        waiting = self.gradients.get(record)
+        if waiting is None:
+            self.gradients[record] = gradient
+            heappush(self.heap, record)
+        else:
+            self.gradients[record] = waiting + gradient
+
+    def add_result(self, record: Record, place: int, gradient: Any) -> None:
+        """The gradient of one of several results; they wait together in a dictionary by place."""
+        waiting = self.gradients.get(record)
+        if waiting is None:
+            self.gradients[record] = {place: gradient}
+            heappush(self.heap, record)
+        else:
+            waiting[place] = waiting[place] + gradient if place in waiting else gradient
+
+
+def sweep(
+    pending: Pending,
+    wrap: type[Traced] | None = None,
+    retain: bool = False,
+    needed: set[Record] | None = None,
+    wanted: Iterable[Record] = (),
+    watchers: Sequence[Watcher] = (),
+) -> list[tuple[Record, Any]]:
+    """The (record, gradient) of each leaf below what is pending; of the wanted records instead, where some are.
+
+    wrap: the class that kept values are handed over as, for a sweep that records itself; None for plain arrays.
+    retain: leave what the rules keep in place for another sweep.
+    needed: sweep only through these records; None for all.
+    """
+    gradients, heap = pending.gradients, pending.heap
+    wanted = frozenset(wanted)
+    state = Sweep()
+    found: list[tuple[Record, Any]] = []
+    if not heap:
+        return found
+    record = heappop(heap)
+    g = gradients.pop(record)
+    try:
+        while True:
+            kind = record.__class__
+            straight = None
+            if kind is HookedRecord or kind is Leaf:
+                g = _run_hooks(record, g)
+            if record in wanted if wanted else kind is Leaf:
+                found.append((record, g))
+            if kind is Leaf:
+                pass
+            elif kind is Fan:
+                pending.add_result(record.inputs[0], record.inputs[1], g)
+            else:
+                op, inputs, kept = record.op, record.inputs, record.kept
+                if kept.__class__ is not tuple:
+                    kept = _recall(record, kept)
+                serial = record.serial
+                if wrap is not None:
+                    kept = _rejoin(record, kept, wrap)
+                for place, rule, how, sources in op.rules if op.joint is None else _joint(record, g, kept, needed):
+                    if how == PARTS:
+                        _sweep_parts(pending, record, place, rule, sources, g, kept, needed, watchers)
+                        continue
+                    parent = inputs[place]
+                    if not isinstance(parent, Record) or (needed is not None and parent not in needed):
+                        continue
+                    if parent.__class__ is Leaf and parent.changed > serial:  # type: ignore[attr-defined]
+                        _refuse_stale(record, parent)
+                    if how == ONE:
+                        g_in = rule(g, kept[sources])
+                    elif how == IDENTITY:
+                        g_in = g
+                    elif how == NOTHING:
+                        g_in = rule(g)
+                    elif how == TWO:
+                        g_in = rule(g, kept[sources[0]], kept[sources[1]])
+                    elif how == GATHER:
+                        g_in = rule(g, *_gather(record, kept, sources))
+                    else:
+                        g_in = rule  # a joint rule's gradient is ready
+                    if g_in.shape != parent.shape or g_in.dtype is not parent.dtype:
+                        g_in = _fit(g_in, parent)
+                    if watchers:
+                        for watcher in watchers:
+                            watcher.swept(record, place, g_in)
+                    if straight is None and not heap:
+                        straight, g_straight = parent, g_in
+                    elif parent is straight:
+                        g_straight = g_straight + g_in
+                    else:
+                        if straight is not None:
+                            pending.add(straight, g_straight)
+                            straight = None
+                        pending.add(parent, g_in)
+                if not retain:
+                    record.kept = state
+                if straight is not None:
+                    if not heap:
+                        record, g = straight, g_straight
+                        continue
+                    pending.add(straight, g_straight)
+            if not heap:
+                break
+            record = heappop(heap)
+            g = gradients.pop(record)
+        state.failure = SWEPT
+        return found
+    except BaseException as error:
+        state.failure = f"an earlier sweep over this tape failed ({type(error).__name__}: {error}); record it again"
+        if isinstance(error, Exception) and not isinstance(error, RuntimeError):
+            error.add_note(f"while sweeping {describe(record)}")
+        raise
+
+
+def _recall(record: Record, kept: Any) -> tuple[Any, ...]:
+    """What a record kept, where it is not there as a tuple: swept already, or forgotten by a checkpoint."""
+    if isinstance(kept, Sweep):
+        raise kept.complain(record)
+    recalled: tuple[Any, ...] = kept.recall(record)
+    return recalled
+
+
+def _run_hooks(record: Record, g: Any) -> Any:
+    for hook in list(record.hooks):
+        changed = hook(record, g)
+        if changed is not None:
+            g = changed
+    return g
+
+
+def _gather(record: Record, kept: tuple[Any, ...], sources: Any, index: int | None = None) -> list[Any]:
+    """The arguments of a rule, each from where it is: what was kept, an attribute, or an input's shape."""
+    found = []
+    for source, place in sources:
+        if source == "kept":
+            found.append(kept[place])
+        elif source == "input":
+            found.append(record.inputs[place])
+        elif source == "shape":
+            found.append(record.inputs[place].shape)
+        else:
+            found.append(index)
+    return found
+
+
+def _sweep_parts(
+    pending: Pending,
+    record: Record,
+    place: int,
+    rule: Any,
+    sources: Any,
+    g: Any,
+    kept: tuple[Any, ...],
+    needed: set[Record] | None,
+    watchers: Sequence[Watcher],
+) -> None:
+    """The rule for `*parts`, asked once per recorded part."""
+    for index, parent in enumerate(record.inputs[place:]):
+        if not isinstance(parent, Record) or (needed is not None and parent not in needed):
+            continue
+        if isinstance(parent, Leaf) and parent.changed > record.serial:
+            _refuse_stale(record, parent)
+        g_in = _fit(rule(g, *_gather(record, kept, sources, index)), parent)
+        for watcher in watchers:
+            watcher.swept(record, place + index, g_in)
+        pending.add(parent, g_in)
+
+
+def _joint(
+    record: Record, g: Any, kept: tuple[Any, ...], needed: set[Record] | None
+) -> list[tuple[int, Any, int, Any]]:
+    """Ask a joint rule; its gradients, as entries of the rule table that need no further call."""
+    op = record.op
+    if op.results > 1:
+        g = _complete(record, g)
+    rule, sources = op.joint
+    parents = [record.inputs[op.place(name)] for name in op.arrays] + list(record.inputs[len(op.names) :])
+    asked = tuple([isinstance(each, Record) and (needed is None or each in needed) for each in parents])
+    arguments = [asked if source == ("needed", None) else _gather(record, kept, [source])[0] for source in sources]
+    answers = rule(g, *arguments)
+    if not isinstance(answers, tuple) or len(answers) != len(parents):
+        raise TypeError(
+            f"the joint rule of {op.name} must return a tuple of {len(parents)} gradients, one per array parameter"
+        )
+    places = [op.place(name) for name in op.arrays] + list(range(len(op.names), len(record.inputs)))
+    return [(place, answer, -1, None) for place, answer in zip(places, answers, strict=True) if answer is not None]
+
+
+def _complete(record: Record, gradients: dict[int, Any]) -> tuple[Any, ...]:
+    """One gradient per result; zeros for the results that nothing used."""
+    like = next(iter(gradients.values()))
+    return tuple(
+        [
+            gradients[place] if place in gradients else ops.zeros(shape, dtype=dtype, device=ops.device_of(like))
+            for place, (shape, dtype) in enumerate(zip(record.shape, record.dtype, strict=True))
+        ]
+    )
+
+
+def _rejoin(record: Record, kept: tuple[Any, ...], wrap: type[Traced]) -> tuple[Any, ...]:
+    """Kept arrays as tensors on the records they came from, so that rules on them record themselves.
+
+    An input goes onto its parent record, the result onto the record itself. Saved values are taken from the op's
+    composition, run again over the ops.
+    """
+    op, inputs = record.op, record.inputs
+    joined: dict[str, Any] = {}
+    for name, value in zip(op.kept_names, kept, strict=False):
+        if name == "out":
+            joined[name] = _rejoin_result(record, value, wrap)
+        elif name == op.parts:
+            parents = inputs[len(op.names) :]
+            joined[name] = tuple([_on(each, parent, wrap) for each, parent in zip(value, parents, strict=True)])
+        elif name not in op.saves:
+            joined[name] = _on(value, inputs[op.place(name)], wrap)
+    if op.saves:
+        values = [joined.get(name, inputs[op.place(name)]) for name in op.names]
+        values += joined.get(op.parts, ()) if op.parts else ()
+        _, saved = op.split(op.run(ops, tuple(values)))
+        joined.update(zip(op.saves, saved, strict=True))
+    return (*[joined[name] for name in op.kept_names], *kept[len(op.kept_names) :])
+
+
+def _rejoin_result(record: Record, value: Any, wrap: type[Traced]) -> Any:
+    if not isinstance(value, tuple):
+        return _on(value, record, wrap)
+    return tuple(
+        [_on(each, Fan.of(record, place) if is_inexact(each.dtype) else None, wrap) for place, each in enumerate(value)]
+    )
+
+
+def _on(value: Any, parent: Any, wrap: type[Traced]) -> Any:
+    if not isinstance(parent, Record) or value is None:
+        return value
+    tensor = wrap.__new__(wrap)
+    tensor.data, tensor.record, tensor.grad = settle(value), parent, None
+    return tensor
+
+
+def _refuse_stale(record: Record, leaf: Leaf) -> None:
+    """Raise when the op keeps the value of a leaf that was written in place after it was used."""
+    places = [place for place, parent in enumerate(record.inputs) if parent is leaf]
+    op = record.op
+    variadic = len(op.names)
+    if any(place in op.kept_places or (place >= variadic and variadic in op.kept_places) for place in places):
+        name = op.places(record)[places[0]]
+        raise RuntimeError(
+            f"{op.name}: its operand {name}, a leaf of shape {tuple(leaf.shape)}, was written in place after it was "
+            f"used here, so its gradient would be wrong ({describe(record)}); call backward() before the parameter is "
+            "changed, or record the forward pass again"
+        )
+
+
+def _fit(g: Any, parent: Record) -> Any:
+    """A gradient in its input's shape and dtype: broadcast axes summed, a real input's imaginary part dropped."""
+    if g.shape != parent.shape:
+        g = ops.sum_to(g, tuple(parent.shape))
+    if g.dtype != parent.dtype:
+        if g.dtype.kind == "c" and parent.dtype.kind != "c":
+            g = ops.real(g)
+        if g.dtype != parent.dtype:
+            g = ops.astype(g, parent.dtype)
+    return g
+
+
+def outward(g: Any) -> Any:
+    """A gradient as users see it: for complex values, the conjugate of the sweep's own."""
+    return ops.conj(g) if g.dtype.kind == "c" else g
+
+
+# ── seeds ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def seed_of(result: Traced, gradient: Any, what: str) -> Any:
+    """The gradient that a sweep starts with at a result, as the sweep's own convention has it.
+
+    Raises RuntimeError when the result was not recorded, or has several elements and no gradient is given;
+    ValueError when the gradient's shape is not the result's.
+    """
+    if not isinstance(result, Traced):
+        raise TypeError(f"{what}: expected a Tensor, got a {type(result).__name__}")
+    data = result.data
+    if result.record is None:
+        raise RuntimeError(
+            f"{what}: the tensor of shape {tuple(data.shape)} was not recorded, so there is nothing to differentiate; "
+            "an input must require a gradient (requires_grad=True) and the forward pass must not run under no_grad()"
+        )
+    if gradient is None:
+        if data.size != 1:
+            raise RuntimeError(
+                f"{what}: the result has shape {tuple(data.shape)}; a gradient is of a single number: reduce it, for "
+                f"example with .sum(), or pass a gradient of that shape"
+            )
+        return ops.ones(data.shape, dtype=data.dtype, device=ops.device_of(data))
+    if isinstance(gradient, Traced):
+        shape, given = gradient.data.shape, gradient
+    else:
+        given = as_array(gradient, device=ops.device_of(data))
+        shape = given.shape
+    if shape != data.shape:
+        raise ValueError(
+            f"{what}: the gradient has shape {tuple(shape)}, the result {tuple(data.shape)}; they must agree"
+        )
+    return given
+
+
+def run(
+    results: Sequence[tuple[Traced, Any]],
+    wrap: type[Traced],
+    create_graph: bool,
+    retain: bool,
+    needed: set[Record] | None = None,
+    wanted: Iterable[Record] = (),
+) -> list[tuple[Record, Any]]:
+    """Sweep from results, each with its seed, and return the gradients of the leaves or of the wanted records.
+
+    Nothing outside is changed by a sweep that fails: gradients are handed over by the caller, after the whole sweep.
+    """
+    scope = current()
+    watchers = scope.watchers if scope is not None else ()
+    with enable_grad() if create_graph else no_grad():
+        pending = Pending()
+        for result, seed in results:
+            record = result.record
+            assert record is not None
+            if create_graph and not isinstance(seed, Traced):
+                tensor = wrap.__new__(wrap)
+                tensor.data, tensor.record, tensor.grad = settle(seed), None, None
+                seed = tensor
+            elif not create_graph and isinstance(seed, Traced):
+                seed = seed.data
+            if seed.dtype.kind == "c":
+                seed = ops.conj(seed)
+            pending.add(record, _fit(seed, record))
+        wrapped = wrap if create_graph else None
+        found = sweep(pending, wrapped, retain or create_graph, needed, wanted, watchers)
+        return [(record, outward(g)) for record, g in found]
+
+
+def backward(self: Any, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
+    """Add the gradient of this tensor to `.grad` of every leaf it rests on.   () or, with `gradient`, (...)
+
+    gradient: dL/d(this tensor), of its shape; may be left out for a single number, where it is 1.
+    retain_graph: keep what the rules need, to sweep this tape again. create_graph: record the sweep itself, so that
+    gradients can be differentiated.
+    Raises RuntimeError for a result of several elements without `gradient`, one that was not recorded, a tape that
+    was swept before, and a leaf that was written in place after its value was used.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4.], dtype=float32)
+    """
+    seed = seed_of(self, gradient, "backward")
+    found = run([(self, seed)], self.plain, create_graph, retain_graph)
+    hand_over(found, self.plain, seed)
+
+
+def hand_over(found: list[tuple[Record, Any]], kind: type[Traced], seed: Any) -> None:
+    """Add gradients to the leaves' tensors. Each leaf gets an array of its own."""
+    given: set[int] = {id(seed), id(getattr(seed, "data", None))}
+    for leaf, g in found:
+        assert isinstance(leaf, Leaf)
+        tensor = leaf.owner()
+        if tensor is None:
+            continue
+        tensor.grad = added(tensor.grad, g, kind, given, tensor)
+
+
+def added(before: Any, g: Any, kind: type[Traced], given: set[int], target: Traced) -> Any:
+    """`before` plus a gradient, as a tensor that shares its array with nothing."""
+    if isinstance(g, Traced):
+        return g if before is None else before + g
+    g = settle(g)
+    if before is not None:
+        if isinstance(before.record, Record):
+            return before + g
+        g = before.data + g
+    elif id(g) in given or getattr(g, "base", None) is not None:
+        g = ops.copy(g)
+    given.add(id(g))
+    tensor = kind.__new__(kind)
+    tensor.data, tensor.record, tensor.grad = settle(g), None, None
+    return tensor

@@ -1,0 +1,161 @@
+"""Tensors from nothing: zeros to linspace, with `device=` and `requires_grad=`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgrad import backend, ops
+from tensorgrad.tape import Traced
+from tensorgrad.tensor import Tensor, of_array
+
+
+def _leaf(array: Any, requires_grad: bool) -> Tensor:
+    tensor = of_array(array)
+    return tensor.requires_grad_() if requires_grad else tensor
+
+
+def asarray(
+    obj: Any,
+    /,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    copy: bool | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """A tensor of numbers, nested lists, an array or a tensor.   (...) -> (...)
+
+    An array is kept by reference unless `copy=True`, a Tensor comes back as it is. Python floats take the default
+    dtype. Raises TypeError for strings and objects, ValueError for ragged lists and unknown devices.
+
+    >>> import tensorgrad as tg
+    >>> tg.asarray([[1, 2], [3, 4]])
+    Tensor([[1, 2],
+            [3, 4]])
+    """
+    if isinstance(obj, Tensor) and not requires_grad:
+        tensor = obj if dtype is None or obj.dtype == np.dtype(dtype) else ops.astype(obj, dtype)
+        tensor = tensor if device is None else tensor.to_device(device)
+        copied: Tensor = ops.copy(tensor) if copy and tensor is obj else tensor
+        return copied
+    data = obj.data if isinstance(obj, Traced) else obj
+    if copy and backend.is_array(data):
+        data = backend.as_array(data, copy=True)
+    return Tensor(data, requires_grad=requires_grad, dtype=dtype, device=device)
+
+
+def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
+    """A tensor that shares the memory of another library's array.   (...) -> (...)
+
+    >>> import numpy as np
+    >>> import tensorgrad as tg
+    >>> tg.from_dlpack(np.ones(2))
+    Tensor([1., 1.], dtype=float64)
+    """
+    data = x.data if isinstance(x, Traced) else np.from_dlpack(x)
+    return asarray(data, device=device, copy=copy)
+
+
+def zeros(shape: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Zeros.   -> shape
+
+    >>> import tensorgrad as tg
+    >>> tg.zeros(2)
+    Tensor([0., 0.], dtype=float32)
+    """
+    return _leaf(ops.zeros(shape, dtype=dtype, device=device), requires_grad)
+
+
+def ones(shape: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Ones.   -> shape
+
+    >>> import tensorgrad as tg
+    >>> tg.ones(2)
+    Tensor([1., 1.], dtype=float32)
+    """
+    return _leaf(ops.ones(shape, dtype=dtype, device=device), requires_grad)
+
+
+def empty(shape: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
+    """Whatever values the memory held.   -> shape
+
+    >>> import tensorgrad as tg
+    >>> tg.empty((2, 3)).shape
+    (2, 3)
+    """
+    return _leaf(ops.empty(shape, dtype=dtype, device=device), requires_grad)
+
+
+def full(
+    shape: Any, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
+) -> Tensor:
+    """One value everywhere.   -> shape
+
+    >>> import tensorgrad as tg
+    >>> tg.full(2, 7)
+    Tensor([7, 7])
+    """
+    return _leaf(ops.full(shape, fill_value, dtype=dtype, device=device), requires_grad)
+
+
+def eye(
+    n_rows: int,
+    n_cols: int | None = None,
+    /,
+    *,
+    k: int = 0,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Ones on the k-th diagonal, zeros elsewhere.   -> (n_rows, n_cols or n_rows)
+
+    >>> import tensorgrad as tg
+    >>> tg.eye(2)
+    Tensor([[1., 0.],
+            [0., 1.]], dtype=float32)
+    """
+    return _leaf(ops.eye(n_rows, n_cols, k=k, dtype=dtype, device=device), requires_grad)
+
+
+def arange(
+    start: Any,
+    /,
+    stop: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """start, start + step, ... before stop; from 0 when only one bound is given.   -> (n,)
+
+    int64 when all three are integers, else the default dtype.
+
+    >>> import tensorgrad as tg
+    >>> tg.arange(3)
+    Tensor([0, 1, 2])
+    """
+    return _leaf(ops.arange(start, stop, step, dtype=dtype, device=device), requires_grad)
+
+
+def linspace(
+    start: Any,
+    stop: Any,
+    /,
+    num: int,
+    *,
+    dtype: Any = None,
+    device: str | None = None,
+    endpoint: bool = True,
+    requires_grad: bool = False,
+) -> Tensor:
+    """num evenly spaced values from start to stop.   -> (num,)
+
+    >>> import tensorgrad as tg
+    >>> tg.linspace(0, 1, 3)
+    Tensor([0. , 0.5, 1. ], dtype=float32)
+    """
+    return _leaf(ops.linspace(start, stop, num, dtype=dtype, device=device, endpoint=endpoint), requires_grad)

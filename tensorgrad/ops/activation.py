@@ -1,0 +1,185 @@
+"""The nonlinearities of networks, and softmax."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+from typing import Any
+
+from tensorgrad.backend import Array
+from tensorgrad.ops.arithmetic import less, multiply
+from tensorgrad.ops.elementwise import astype, exp, tanh, where
+from tensorgrad.ops.reduction import Axis, checked, finite_peak, sum
+from tensorgrad.primitive import op
+
+
+@op(blocks="all")
+def relu(xp: Any, x: Array, /) -> Array:
+    """max(x, 0).   (...) -> (...)   At 0 the gradient is 0."""
+    return xp.maximum(x, xp.zeros((), dtype=x.dtype, device=x.device))
+
+
+relu.vjp(x=lambda g, out: g * astype(out > 0, g.dtype))
+
+
+@op(blocks="all")
+def leaky_relu(xp: Any, x: Array, /, negative_slope: float = 0.01) -> Array:
+    """x above 0, negative_slope x below.   (...) -> (...)   At 0 the gradient is negative_slope."""
+    return xp.where(x > 0, x, x * negative_slope)
+
+
+def _slope(x: Array, below: float, dtype: Any) -> Array:
+    above = astype(x > 0, dtype)
+    return above + (1 - above) * below
+
+
+leaky_relu.vjp(x=lambda g, x, negative_slope: g * _slope(x, negative_slope, g.dtype))
+
+
+@op(blocks="all", lift="floating")
+def sigmoid(xp: Any, x: Array, /) -> Array:
+    """1 / (1 + exp(-x)), without overflow.   (...) -> (...)"""
+    return xp.tanh(x * 0.5) * 0.5 + 0.5
+
+
+sigmoid.vjp(x=lambda g, out: g * out * (1 - out))
+
+
+@op(blocks="all", lift="floating")
+def softplus(xp: Any, x: Array, /, beta: float = 1.0) -> Array:
+    """log(1 + exp(beta x)) / beta, without overflow.   (...) -> (...)"""
+    bx = x * beta
+    return (xp.maximum(bx, xp.zeros_like(bx)) + xp.log1p(xp.exp(-xp.abs(bx)))) / beta
+
+
+softplus.vjp(x=lambda g, x, beta: g * sigmoid(x * beta))
+
+
+@op(blocks="all", lift="floating")
+def elu(xp: Any, x: Array, /, alpha: float = 1.0) -> Array:
+    """x above 0, alpha (exp(x) - 1) below.   (...) -> (...)
+
+    Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units", 2016.
+    """
+    return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, xp.zeros_like(x))))
+
+
+def _elu_dx(g: Array, x: Array, alpha: float) -> Array:
+    below = exp(where(x > 0, x * 0.0, x)) * alpha
+    return where(x > 0, g, g * below)
+
+
+elu.vjp(x=_elu_dx)
+
+
+@op(blocks="all", lift="floating")
+def silu(xp: Any, x: Array, /) -> Array:
+    """x sigmoid(x), also called swish.   (...) -> (...)
+
+    Ramachandran, Zoph & Le, "Searching for activation functions", 2017.
+    """
+    return x * (xp.tanh(x * 0.5) * 0.5 + 0.5)
+
+
+def _silu_dx(g: Array, x: Array) -> Array:
+    s = sigmoid(x)
+    return g * (s + x * s * (1 - s))
+
+
+silu.vjp(x=_silu_dx)
+
+ROOT_2_OVER_PI, CUBIC = sqrt(2 / pi), 0.044715  # Hendrycks & Gimpel 2016, section 2
+
+
+@op(blocks="all", lift="floating")
+def gelu_tanh(xp: Any, x: Array, /) -> Array:
+    """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), the usual approximation of gelu.   (...) -> (...)
+
+    Hendrycks & Gimpel, "Gaussian error linear units", 2016, section 2.
+    """
+    return 0.5 * x * (1 + xp.tanh((x + x * x * x * CUBIC) * ROOT_2_OVER_PI))
+
+
+def _gelu_tanh_dx(g: Array, x: Array) -> Array:
+    t = tanh((x + x * x * x * CUBIC) * ROOT_2_OVER_PI)
+    inner = (1 + x * x * (3 * CUBIC)) * ROOT_2_OVER_PI
+    return g * (0.5 * (1 + t) + 0.5 * x * (1 - t * t) * inner)
+
+
+gelu_tanh.vjp(x=_gelu_tanh_dx)
+
+
+@op(blocks="all", lift="floating")
+def erf(xp: Any, x: Array, /) -> Array:
+    """The error function, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x.   (...) -> (...)
+
+    A power series near 0 and a continued fraction beyond stand for it where no library has it (Abramowitz & Stegun,
+    "Handbook of mathematical functions", 1964, 7.1.6 and 7.1.14); SciPy's is used on NumPy.
+    """
+    size = xp.abs(x)
+    near = xp.minimum(size, xp.full_like(size, 3.0))
+    far = xp.maximum(size, xp.full_like(size, 3.0))
+    square = near * near
+    term = near
+    total = near
+    for n in range(1, 60):
+        term = term * square * (2.0 / (2 * n + 1))
+        total = total + term
+    series = total * xp.exp(-square) * (2 / sqrt(pi))
+    fraction = far
+    for n in range(60, 0, -1):
+        fraction = far + (n / 2) / fraction
+    tail = 1 - xp.exp(-far * far) / (fraction * sqrt(pi))
+    return xp.sign(x) * xp.where(size < 3.0, series, tail)
+
+
+erf.vjp(x=lambda g, x: g * exp(-x * x) * (2 / sqrt(pi)))
+
+
+def gelu(x: Any, /, approximate: str = "none") -> Any:
+    """x times the normal distribution function of x; `approximate` may be "none" or "tanh".   (...) -> (...)
+
+    Hendrycks & Gimpel, "Gaussian error linear units", 2016.
+
+    >>> import tensorgrad as tg
+    >>> tg.gelu(tg.asarray([0.0, 1.0]))
+    Tensor([0.       , 0.8413447], dtype=float32)
+    """
+    if approximate == "tanh":
+        return gelu_tanh(x)
+    if approximate != "none":
+        raise ValueError(f"gelu: approximate is {approximate!r}; it may be 'none' or 'tanh'")
+    return multiply(x, erf(x * sqrt(0.5)) * 0.5 + 0.5)
+
+
+@op(blocks="all")
+def hardtanh(xp: Any, x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
+    """x between two bounds.   (...) -> (...)   At the bounds the gradient is 0."""
+    return xp.clip(x, min_val, max_val)
+
+
+hardtanh.vjp(x=lambda g, x, min_val, max_val: g * astype(x > min_val, g.dtype) * astype(less(x, max_val), g.dtype))
+
+
+# ── over an axis ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@op(lift="floating")
+def softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
+    """exp(x) / sum(exp(x)) over an axis, without overflow.   (...) -> (...)"""
+    axis = checked(axis, x, "softmax")
+    e = xp.exp(x - finite_peak(xp, x, axis))
+    return e / xp.sum(e, axis=axis, keepdims=True)
+
+
+softmax.vjp(x=lambda g, out, axis: out * (g - sum(g * out, axis=axis, keepdims=True)))
+
+
+@op(lift="floating")
+def log_softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
+    """log(softmax(x)) over an axis, without overflow.   (...) -> (...)"""
+    axis = checked(axis, x, "log_softmax")
+    shifted = x - finite_peak(xp, x, axis)
+    return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
+
+
+log_softmax.vjp(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))

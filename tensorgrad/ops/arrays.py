@@ -1,0 +1,154 @@
+"""Arrays from nothing, and what can be asked of dtypes: the part of the standard that has no operand.
+
+These return arrays of a device's library, not tensors, so that a kernel may run over this namespace as over any
+other; `tensorgrad.zeros` and its siblings in `creation.py` make tensors of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend import Array, as_array, get_default_dtype, move, on_device
+from tensorgrad.backend import device_of as _device_of
+from tensorgrad.primitive import op
+from tensorgrad.tape import Traced
+
+e, pi, inf, nan, newaxis = np.e, np.pi, np.inf, np.nan, None
+bool_ = np.dtype("bool")
+int8, int16, int32, int64 = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
+uint8, uint16, uint32, uint64 = (np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64))
+float32, float64 = np.dtype("float32"), np.dtype("float64")
+complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
+
+
+def device_of(x: Any) -> str:
+    """The device a tensor's or an array's values are on: "cpu", "strict"."""
+    return _device_of(x.data if isinstance(x, Traced) else x)
+
+
+def floating(dtype: Any) -> Any:
+    """A dtype, or the default one for None."""
+    return get_default_dtype() if dtype is None else np.dtype(dtype)
+
+
+def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    """Zeros.   -> shape"""
+    return on_device(device).namespace.zeros(shape, dtype=floating(dtype), device=device or on_device().device)
+
+
+def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    """Ones.   -> shape"""
+    return on_device(device).namespace.ones(shape, dtype=floating(dtype), device=device or on_device().device)
+
+
+def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    """Whatever values the memory held.   -> shape"""
+    return on_device(device).namespace.empty(shape, dtype=floating(dtype), device=device or on_device().device)
+
+
+def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+    """One value everywhere.   -> shape"""
+    value = fill_value.data if isinstance(fill_value, Traced) else fill_value
+    if dtype is None:
+        dtype = value.dtype if hasattr(value, "dtype") else as_array(value).dtype
+    value = value.item() if isinstance(value, np.ndarray) else value
+    return on_device(device).namespace.full(shape, value, dtype=np.dtype(dtype), device=device or on_device().device)
+
+
+def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
+    """Ones on the k-th diagonal, zeros elsewhere.   -> (n_rows, n_cols or n_rows)"""
+    library = on_device(device)
+    columns = n_rows if n_cols is None else n_cols
+    return library.namespace.eye(n_rows, columns, k=k, dtype=floating(dtype), device=library.device)
+
+
+def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Array:
+    """start, start + step, ... before stop; from 0 when only one bound is given.   -> (n,)
+
+    int64 when all three are integers, else the default dtype.
+    """
+    if stop is None:
+        start, stop = 0, start
+    if dtype is None:
+        whole = all(isinstance(each, (int, np.integer)) for each in (start, stop, step))
+        dtype = int64 if whole else get_default_dtype()
+    library = on_device(device)
+    return library.namespace.arange(start, stop, step, dtype=np.dtype(dtype), device=library.device)
+
+
+def linspace(
+    start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
+) -> Array:
+    """num evenly spaced values from start to stop.   -> (num,)"""
+    library = on_device(device)
+    return library.namespace.linspace(start, stop, num, dtype=floating(dtype), device=library.device, endpoint=endpoint)
+
+
+def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+    """x as an array; a tensor stays a tensor."""
+    if isinstance(x, Traced):
+        return to_device(x, device or device_of(x), device_of(x)) if dtype is None else x
+    return as_array(x, dtype, device, copy)
+
+
+@op(linear=True)
+def to_device(xp: Any, x: Array, device: str, source: str) -> Array:
+    """The values on another device; the gradient travels back to `source`.   (...) -> (...)"""
+    return move(x, device)
+
+
+to_device.vjp(x=lambda g, device, source: to_device(g, source, device))
+
+
+# ── dtypes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def isdtype(dtype: Any, kind: Any) -> bool:
+    """Whether a dtype is of a kind: "bool", "integral", "real floating", "numeric", or another dtype.
+
+    >>> isdtype(float32, "real floating")
+    True
+    """
+    return bool(np.isdtype(np.dtype(dtype), kind))
+
+
+def _dtype_of(each: Any) -> Any:
+    return each.dtype if hasattr(each, "dtype") else each
+
+
+def result_type(*arrays_and_dtypes: Any) -> Any:
+    """The dtype that operands of these dtypes give; Python scalars are weak.
+
+    >>> result_type(float32, float64)
+    dtype('float64')
+    """
+    return np.result_type(*[_dtype_of(each) for each in arrays_and_dtypes])
+
+
+def can_cast(from_: Any, to: Any, /) -> bool:
+    """Whether a dtype (or an array's) goes into another without loss.
+
+    >>> can_cast(float32, float64)
+    True
+    """
+    return bool(np.can_cast(_dtype_of(from_), np.dtype(to)))
+
+
+def finfo(type: Any, /) -> Any:
+    """What is known of a floating dtype: bits, eps, max, min, smallest_normal.
+
+    >>> finfo(float32).bits
+    32
+    """
+    return np.finfo(_dtype_of(type))
+
+
+def iinfo(type: Any, /) -> Any:
+    """What is known of an integer dtype: bits, max, min.
+
+    >>> int(iinfo(int8).max)
+    127
+    """
+    return np.iinfo(_dtype_of(type))

@@ -1,0 +1,617 @@
+"""`op`: a kernel and its gradient rules become one function.
+
+A kernel is a function of arrays, written against the namespace `xp` it is handed. A rule is a formula in
+operators and ops, which accept arrays or tensors; so one rule serves the sweep on arrays and, when higher orders
+are wanted, records itself on tensors.
+
+**What a rule may name.** First `g`, the gradient of the result (bilinear, without a conjugate: see
+docs/conventions.md). Then any parameter of the kernel, `out` for the result, anything the kernel `saves`, or
+`<parameter>_shape`; a rule for `*parts` also `index`, and a joint rule `needed`. The names are the declaration of
+what the tape keeps: a rule that names nothing keeps nothing.
+
+**The call body** of an op is written out from the kernel's signature, with its names and defaults, and compiled
+under the file name `<op NAME>`, where a debugger or traceback finds it. It unwraps tensors, runs the kernel, and
+writes a record when an input is recorded; a general body for all signatures costs 4 to 16 us more per call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any, Protocol, overload
+
+import numpy as np
+
+from tensorgrad import backend
+from tensorgrad.backend import NUMPY, library_among
+from tensorgrad.tape import CONSTANT, Fan, Record, Traced, current, tick, watched
+from tensorgrad.writes import become
+
+Kernel = Callable[..., Any]
+Rule = Callable[..., Any]
+
+
+class Primitive(Protocol):
+    """What `op` makes: a plain function, so that it binds as a method, with these attributes."""
+
+    __name__: str
+    op: Op
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any: ...
+    @overload
+    def __get__(self, instance: None, owner: Any) -> Primitive: ...
+    @overload
+    def __get__(self, instance: object, owner: Any) -> Callable[..., Any]: ...
+    def vjp(self, **rules: Rule) -> Primitive:
+        """Give the gradient rules, one per array parameter, or `joint=` one for all."""
+
+    def kernel(self, library: str) -> Callable[[Kernel], Kernel]:
+        """Register a kernel for one library, with the same results and saved values."""
+
+
+registry: dict[str, Op] = {}  # every op by "module.name": tests, drawings and docs read it
+
+# How the sweep calls a rule: see `Op.rules`.
+IDENTITY, NOTHING, ONE, TWO, GATHER, PARTS = range(6)
+
+
+class Op:
+    """What is known of one op: its kernels, its parameters, its rules and what they keep.
+
+    `rules` has an entry (place of the parameter, rule, how to call it, where its arguments come from).
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        saves: tuple[str, ...],
+        results: int,
+        blocks: str | None,
+        lift: str | None,
+        constant: bool,
+        linear: bool,
+    ) -> None:
+        self.composition = kernel
+        self.name = kernel.__name__
+        self.module = kernel.__module__
+        self.saves, self.results, self.blocks, self.lift, self.constant = saves, results, blocks, lift, constant
+        self.linear = linear
+        own = self.module.startswith("tensorgrad.")
+        self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name)) if own else {}
+
+        self.parameters = list(inspect.signature(kernel).parameters.values())[1:]
+        variadic = [p.name for p in self.parameters if p.kind is p.VAR_POSITIONAL]
+        self.parts = variadic[0] if variadic else None
+        self.names = [p.name for p in self.parameters if p.name != self.parts]
+        self.arrays = [p.name for p in self.parameters if p.name != self.parts and _is_array(p)]
+        self.rules: tuple[tuple[int, Rule, int, Any], ...] = ()
+        self.joint: tuple[Rule, tuple[Any, ...]] | None = None
+        self.ruled: set[str] = set()
+        self.kept_names: list[str] = []
+        self.kept_when: dict[str, set[str]] = {}
+        self.kept_shapes: list[str] = []
+        self.kept_places: frozenset[int] = frozenset()
+
+    # ── rules ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def set_rules(self, rules: dict[str, Rule]) -> None:
+        """Take the rules, resolve the names in them, and decide what a record keeps."""
+        takers = [*self.arrays, *([self.parts] if self.parts else [])]
+        for parameter in rules:
+            if parameter != "joint" and parameter not in takers:
+                raise TypeError(f"{self.name} has no array parameter {parameter!r} to give a rule for; it has {takers}")
+        wanted = {parameter: self._names_in(parameter, rule) for parameter, rule in rules.items()}
+        self.ruled = set(takers) if "joint" in rules else set(rules)
+
+        named: dict[str, set[str]] = {}
+        for parameter, names in wanted.items():
+            for name in names:
+                named.setdefault(name, set()).add(parameter)
+        if self.saves:  # higher orders run the composition again, from the inputs
+            for name in takers:
+                named.setdefault(name, set()).add("joint")
+        candidates = [*self.arrays, *([self.parts] if self.parts else []), "out", *self.saves]
+        self.kept_names = [name for name in candidates if name in named]
+        self.kept_when = {name: named[name] for name in self.kept_names}
+        self.kept_shapes = [
+            name
+            for name in takers
+            if f"{name}_shape" in named and (name == self.parts or named[f"{name}_shape"] != {name})
+        ]
+        self.kept_places = frozenset(self.place(name) for name in self.kept_names if name in takers)
+
+        table = []
+        for parameter, rule in rules.items():
+            sources = tuple(self._source(name) for name in wanted[parameter])
+            if parameter == "joint":
+                self.joint = (rule, sources)
+            else:
+                table.append(self._entry(parameter, rule, sources))
+        self.rules = tuple(table)
+
+    def _names_in(self, parameter: str, rule: Rule) -> list[str]:
+        allowed = [*self.names, *([self.parts] if self.parts else []), "out", *self.saves]
+        allowed += [f"{name}_shape" for name in [*self.arrays, *([self.parts] if self.parts else [])]]
+        allowed += ["needed"] if parameter == "joint" else ["index"] if parameter == self.parts else []
+        names = list(inspect.signature(rule).parameters)
+        if not names:
+            raise TypeError(f"the rule of {self.name} for {parameter} takes no argument; the first is the gradient g")
+        for name in names[1:]:
+            if name not in allowed:
+                raise TypeError(
+                    f"the rule of {self.name} for {parameter} asks for {name!r}; it may ask for {', '.join(allowed)}"
+                )
+        return names[1:]
+
+    def _source(self, name: str) -> tuple[str, Any]:
+        if name in ("needed", "index"):
+            return (name, None)
+        if name in self.kept_names:
+            return ("kept", self.kept_names.index(name))
+        if name.endswith("_shape") and name not in self.names:
+            of = name.removesuffix("_shape")
+            if of in self.kept_shapes:
+                return ("kept", len(self.kept_names) + self.kept_shapes.index(of))
+            return ("shape", self.place(of))
+        return ("input", self.place(name))
+
+    def _entry(self, parameter: str, rule: Rule, sources: tuple[Any, ...]) -> tuple[int, Rule, int, Any]:
+        place = self.place(parameter)
+        kept = [place_kept for kind, place_kept in sources if kind == "kept"]
+        if parameter == self.parts:
+            return (place, rule, PARTS, sources)
+        if not sources:
+            return (place, rule, IDENTITY if _is_identity(rule) else NOTHING, None)
+        if len(kept) == len(sources) <= 2:
+            return (place, rule, len(kept) - 1 + ONE, kept[0] if len(kept) == 1 else tuple(kept))
+        return (place, rule, GATHER, sources)
+
+    def place(self, name: str) -> int:
+        """The place of a parameter in a record's inputs; the parts come last."""
+        return len(self.names) if name == self.parts else self.names.index(name)
+
+    def places(self, record: Record) -> list[str]:
+        """The name of the parameter at each place of a record's inputs."""
+        extra = len(record.inputs) - len(self.names)
+        return self.names + [self.parts or ""] * extra
+
+    # ── running ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, xp: Any, values: tuple[Any, ...], kernel: Kernel | None = None) -> Any:
+        """Call a kernel (the composition unless another is given) with values in the order of a record's inputs."""
+        function = self.composition if kernel is None else kernel
+        positional, keywords = [], {}
+        for parameter, value in zip([p for p in self.parameters if p.name != self.parts], values, strict=False):
+            if parameter.kind is parameter.KEYWORD_ONLY:
+                keywords[parameter.name] = value
+            else:
+                positional.append(value)
+        return function(xp, *positional, *values[len(self.names) :], **keywords)
+
+    def kernel_for(self, library: str) -> Kernel:
+        return self.kernels.get(library, self.composition)
+
+    def split(self, results: Any) -> tuple[Any, tuple[Any, ...]]:
+        """A kernel's return as (result or results, saved values)."""
+        if self.results == 1:
+            return (results[0], tuple(results[1:])) if self.saves else (results, ())
+        return tuple(results[: self.results]), tuple(results[self.results :])
+
+    def array_values(self, values: tuple[Any, ...]) -> list[Any]:
+        return [values[self.names.index(name)] for name in self.arrays] + list(values[len(self.names) :])
+
+    def elsewhere(self, *values: Any) -> tuple[tuple[Any, ...], Any]:
+        """Run where the first operand is no ndarray: find the library, agree on dtypes, pick its kernel."""
+        library = library_among(self.array_values(values))
+        if self.lift is not None:
+            values = self._lifted(values)
+        return values, self.run(library.namespace, values, self.kernel_for(library.name))
+
+    def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
+        """NumPy gave another dtype than the first operand's: run again if an integer array was the reason."""
+        lifted = self._lifted(values)
+        if lifted is values:
+            return values, result
+        return lifted, self.run(NUMPY.namespace, lifted, self.kernel_for(NUMPY.name))
+
+    @property
+    def lifted_names(self) -> list[str]:
+        """The operands that agree on a dtype: those with a rule, or all where there are none (comparisons)."""
+        return [name for name in self.arrays if name in self.ruled or not self.ruled]
+
+    def _lifted(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The values, an integer array beside floating ones cast to their dtype (see docs/conventions.md)."""
+        operands = [values[self.names.index(name)] for name in self.lifted_names] + list(values[len(self.names) :])
+        arrays = [each for each in operands if each is not None]
+        floating = [each for each in arrays if hasattr(each, "dtype") and each.dtype.kind in "fc"]
+        whole = [each for each in arrays if hasattr(each, "dtype") and each.dtype.kind in "biu"]
+        scalars = [each for each in arrays if not hasattr(each, "dtype")]
+        if any(isinstance(each, complex) for each in scalars) and not any(each.dtype.kind == "c" for each in floating):
+            target = backend.complex_of(floating[0].dtype if floating else backend.get_default_dtype())
+            whole = whole + floating
+        elif not whole:
+            return values
+        elif floating:
+            target = np.result_type(*[each.dtype for each in floating])
+        elif self.lift == "floating" or any(isinstance(each, float) for each in scalars):
+            target = backend.get_default_dtype()
+        else:
+            return values
+        casts = {id(each): backend.namespace(each).astype(each, target) for each in whole}
+        return tuple([casts.get(id(each), each) for each in values])
+
+    # ── errors ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def explain(self, error: Exception, *values: Any) -> Exception:
+        """The same error, naming the op and what it was given."""
+        text = str(error)
+        given = ", ".join(
+            f"{name} {_describe(value)}"
+            for name, value in zip(self.names, values, strict=False)
+            if name in self.arrays or value is not None
+        )
+        parts = values[len(self.names) :]
+        if parts:
+            given += f", {self.parts} " + ", ".join(_describe(part) for part in parts)
+        head = text if text.startswith(f"{self.name}:") else f"{self.name}: {text}"
+        kinds = (IndexError, TypeError, ValueError, NotImplementedError, ZeroDivisionError)
+        family = next((kind for kind in kinds if isinstance(error, kind)), None)
+        if family is None:
+            error.add_note(f"in the op {self.name}, called with {given}")
+            return error
+        return family(f"{head}; called with {given}{self._advice(text, values)}")
+
+    def _advice(self, text: str, values: tuple[Any, ...]) -> str:
+        shapes = [each.shape for each in self.array_values(values) if hasattr(each, "shape")]
+        if "broadcast" in text and len(shapes) > 1:
+            return ". Axes are matched from the last; each pair must be equal or 1: reshape or expand_dims one of them"
+        if "out of bounds" in text and "axis" in text and shapes:
+            return f". An array of {len(shapes[0])} axes has axes {-len(shapes[0])} to {len(shapes[0]) - 1}"
+        return ""
+
+    def no_gradient(self, name: str) -> TypeError:
+        """The error for an op called on something that records, where it has no rule."""
+        return TypeError(
+            f"{self.name} has no gradient with respect to {name}, and {name} requires one; "
+            f"pass {name}.detach(), or call it under tensorgrad.no_grad()"
+        )
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+
+def _describe(value: Any) -> str:
+    if isinstance(value, Traced):
+        value = value.data
+    if backend.is_array(value):
+        device = backend.device_of(value)
+        return f"{value.dtype}{list(value.shape)}" + ("" if device == "cpu" else f" on {device}")
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _is_array(parameter: inspect.Parameter) -> bool:
+    """Arrays are annotated `Array`; without annotations, the parameters that have no default."""
+    if parameter.annotation is not parameter.empty:
+        annotation = parameter.annotation
+        return (
+            "Array" in (annotation if isinstance(annotation, str) else str(annotation)) or annotation is backend.Array
+        )
+    return parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
+
+
+def _is_identity(rule: Rule) -> bool:
+    return isinstance(rule, FunctionType) and rule.__code__.co_code == (lambda g: g).__code__.co_code
+
+
+# ── the call body ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class _Call:
+    """What a probed kernel returns: the namespace function it called, and with what."""
+
+    def __init__(self, name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        self.name, self.args, self.keywords = name, args, keywords
+
+
+class _Probe:
+    def __getattr__(self, name: str) -> Callable[..., _Call]:
+        return lambda *args, **keywords: _Call(name, args, keywords)
+
+
+def _library_function(op: Op) -> Kernel | None:
+    """NumPy's own function where the kernel is one call on its own arguments: it saves a Python frame."""
+    if op.names != op.arrays or op.parts or op.saves or op.results != 1 or NUMPY.name in op.kernels:
+        return None
+    stands_for = tuple(object() for _ in op.arrays)
+    try:
+        call = op.composition(_Probe(), *stands_for)
+    except Exception:
+        return None
+    if isinstance(call, _Call) and call.args == stands_for and not call.keywords:
+        function: Kernel = getattr(NUMPY.namespace, call.name)
+        return function
+    return None
+
+
+def _results(kind: Any, record: Record | None, results: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Tensors for several results, each inexact one on a fan of the record."""
+    if record is not None:
+        record.shape = tuple([each.shape for each in results])
+        record.dtype = tuple([each.dtype for each in results])
+    tensors = []
+    for place, data in enumerate(results):
+        tensor = object.__new__(kind)
+        tensor.data, tensor.grad, tensor.record = data, None, None
+        if record is not None and backend.is_inexact(data.dtype):
+            tensor.record = Fan.of(record, place)
+        tensors.append(tensor)
+    return tuple(tensors)
+
+
+def _plain(value: Any) -> Any:
+    """How an operand that was not recorded stands in a record: a number as itself, an array as a placeholder."""
+    return value if value is None or isinstance(value, (bool, int, float, complex)) else CONSTANT
+
+
+def _shape_of(value: Any) -> Any:
+    return tuple([_shape_of(each) for each in value]) if isinstance(value, tuple) else getattr(value, "shape", ())
+
+
+def _source_of(op: Op, direct: bool) -> str:
+    """The call body of an op, as source text."""
+    arrays, parts = op.arrays, op.parts
+    data = {name: f"{name}_data" if name in arrays else name for name in op.names}
+    flat = ", ".join(data[name] for name in op.names) + (", *parts_data" if parts else "")
+    results = "saved" if op.saves else "result"
+    has_out = op.blocks == "all" and op.results == 1 and not op.saves
+    lines = [f"def {op.name}({_signature(op, has_out)}):"]
+    add = lines.append
+
+    add("    traced = False")
+    for name in arrays:
+        add(
+            f"    if isinstance({name}, Traced): {name}_data = {name}.data; {name}_record = {name}.record; traced = True"
+        )
+        add(f"    else: {name}_data = {name}; {name}_record = None")
+    if parts:
+        add(f"    parts_data = tuple([each.data if isinstance(each, Traced) else each for each in {parts}])")
+        add(f"    parts_record = tuple([each.record if isinstance(each, Traced) else None for each in {parts}])")
+        add(f"    if not traced: traced = any([isinstance(each, Traced) for each in {parts}])")
+
+    first = "False"
+    if arrays:
+        first = f"{arrays[0]}_data.__class__ is ndarray"
+    elif parts:
+        first = "parts_data and parts_data[0].__class__ is ndarray"
+    call = ", ".join(_pass(parameter, data) for parameter in op.parameters)
+    add("    try:")
+    add(f"        if {first}:")
+    add(f"            {results} = " + (f"function({call})" if direct else f"kernel(xp, {call})"))
+    if op.lift is not None and op.ruled and not op.saves and op.results == 1:
+        compare = f"{op.lifted_names[0]}_data" if arrays else "parts_data[0]"
+        others = parts is not None and not arrays
+        test = f"result.dtype is not {compare}.dtype" + (" or len(parts_data) > 1" if others else "")
+        add(f"            if {test}: values, result = relift(result, {flat}); {_unpack(op, data)}")
+    add("        else:")
+    add(f"            values, {results} = elsewhere({flat}); {_unpack(op, data)}")
+    add("    except Exception as error:")
+    add(f"        raise explain(error, {flat}) from error")
+
+    if op.saves:
+        add("    result, saved = split(saved)")
+    if op.results == 1:
+        add("    if result.__class__ is not ndarray: result = settle(result)")
+        add("    if not traced: return result" + (" if out is None else fill(out, result)" if has_out else ""))
+        add("    tensor = new(Tensor); tensor.data = result; tensor.grad = None; tensor.record = None")
+    else:
+        add("    result = tuple([settle(each) for each in result])")
+        add("    if not traced: return result")
+    finish = "tensor" if op.results == 1 else "results(Tensor, None, result)"
+    done = (
+        f"return {finish}" if not has_out else f"return {finish} if out is None else become(out, {finish}, {op.name!r})"
+    )
+
+    recorded = [f"{name}_record" for name in arrays]
+    none = " and ".join([f"{each} is None" for each in recorded] + (["not any(parts_record)"] if parts else []))
+    if op.constant or not (recorded or parts):
+        add(f"    {done}")
+        return "\n".join(lines) + "\n"
+    add(f"    if ({none}) or (scope := current()) is None: {done}")
+    kind = "result.dtype.kind in 'fc'" if op.results == 1 else "any([each.dtype.kind in 'fc' for each in result])"
+    unruled = [name for name in arrays if name not in op.ruled]
+    for name in unruled:
+        add(f"    if {name}_record is not None and {kind}: raise no_gradient({name!r})")
+    if parts and parts not in op.ruled:
+        add(f"    if any(parts_record) and {kind}: raise no_gradient({parts!r})")
+    if not op.ruled:
+        add(f"    {done}")
+        return "\n".join(lines) + "\n"
+    if "dtype" in op.names or op.results > 1:
+        add(f"    if not ({kind}): {done}")
+    add("    record = new(Record)" + ("; tensor.record = record" if op.results == 1 else ""))
+    inputs = [
+        f"{name}_record if {name}_record is not None else CONSTANT if {name}_data.__class__ is ndarray else plain({name}_data)"
+        if name in arrays
+        else name
+        for name in op.names
+    ]
+    if parts:
+        inputs.append("*[plain(each) if of is None else of for each, of in zip(parts_data, parts_record)]")
+    add(f"    record.op = op; record.inputs = ({', '.join(inputs)},)")
+    kept = [_keep(op, name, data) for name in op.kept_names]
+    kept += [f"shape_of({'parts_data' if name == op.parts else data[name]})" for name in op.kept_shapes]
+    add(f"    record.kept = ({''.join(each + ', ' for each in kept)})")
+    if op.results == 1:
+        add("    record.shape = result.shape; record.dtype = result.dtype")
+    add("    record.serial = tick(); record.scope = scope")
+    if op.results > 1:
+        add("    tensors = results(Tensor, record, result)")
+    add(f"    if scope.watchers: watched(record, ({flat},), result)")
+    if op.results > 1:
+        done = "return tensors"
+    add(f"    {done}")
+    return "\n".join(lines) + "\n"
+
+
+def _signature(op: Op, has_out: bool) -> str:
+    """The kernel's parameters after xp, defaults by reference, and `out=` for elementwise ops."""
+    shown, star = [], False
+    parameters = op.parameters
+    for place, parameter in enumerate(parameters):
+        if parameter.kind is parameter.KEYWORD_ONLY and not star and not op.parts:
+            shown.append("*")
+            star = True
+        text = f"*{parameter.name}" if parameter.kind is parameter.VAR_POSITIONAL else parameter.name
+        if parameter.default is not parameter.empty:
+            text += f"=defaults[{parameter.name!r}]"
+        shown.append(text)
+        following = parameters[place + 1 :]
+        if parameter.kind is parameter.POSITIONAL_ONLY and not any(p.kind is p.POSITIONAL_ONLY for p in following):
+            shown.append("/")
+    if has_out:
+        shown += ["out=None"] if star or op.parts else ["*", "out=None"]
+    return ", ".join(shown)
+
+
+def _pass(parameter: inspect.Parameter, data: dict[str, str]) -> str:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return "*parts_data"
+    name = data[parameter.name]
+    return f"{parameter.name}={name}" if parameter.kind is parameter.KEYWORD_ONLY else name
+
+
+def _unpack(op: Op, data: dict[str, str]) -> str:
+    """Take the operands back from `values`, cast where dtypes were lifted."""
+    lines = [f"{data[name]} = values[{op.names.index(name)}]" for name in op.arrays]
+    return "; ".join(lines + ([f"parts_data = values[{len(op.names)}:]"] if op.parts else []))
+
+
+def _keep(op: Op, name: str, data: dict[str, str]) -> str:
+    """What is kept under a name: nothing, where no recorded input's rule asks for it."""
+    value = "result" if name == "out" else "parts_data" if name == op.parts else data.get(name)
+    if value is None:
+        return f"saved[{op.saves.index(name)}]"
+    asking = op.kept_when[name]
+    if "joint" in asking or op.parts in asking or len(op.arrays) == 1 or asking == set(op.arrays):
+        return value
+    return f"{value} if {' or '.join(f'{each}_record is not None' for each in sorted(asking))} else None"
+
+
+def _fill(out: Any, result: Any) -> Any:
+    """`out=` of a call without tensors: the result written into the caller's array."""
+    if isinstance(out, Traced):
+        return become(out, result, "out=")
+    out[...] = result
+    return out
+
+
+_bodies: list[dict[str, Any]] = []
+_plain_tensor: list[type] = []
+
+
+def return_as(kind: type) -> None:
+    """Name the class that ops return their results as. Called once, by the room that defines it."""
+    _plain_tensor[:] = [kind]
+    for names in _bodies:
+        names["Tensor"] = kind
+    _bodies.clear()
+
+
+def _compile(op: Op, function: Any = None) -> Any:
+    """Write the op's call body; into the function it already is, when rules arrive later."""
+    direct = _library_function(op)
+    source = _source_of(op, direct is not None)
+    filename = f"<op {op.module}.{op.name}>"
+    linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
+    names: dict[str, Any] = function.__globals__ if function is not None else {}
+    names.update(
+        Traced=Traced, Record=Record, CONSTANT=CONSTANT, op=op, ndarray=np.ndarray, xp=NUMPY.namespace,
+        kernel=op.kernel_for(NUMPY.name), function=direct, elsewhere=op.elsewhere, relift=op.relift,
+        explain=op.explain, no_gradient=op.no_gradient, split=op.split, settle=backend.settle, plain=_plain,
+        shape_of=_shape_of, results=_results, new=object.__new__, current=current, tick=tick, watched=watched,
+        become=become, fill=_fill, __name__=op.module,
+        defaults={p.name: p.default for p in op.parameters},
+    )  # fmt: skip
+    if _plain_tensor:
+        names["Tensor"] = _plain_tensor[0]
+    elif function is None:
+        _bodies.append(names)
+    scratch: dict[str, Any] = {}
+    exec(compile(source, filename, "exec"), names, scratch)
+    body = scratch[op.name]
+    if function is None:
+        return body
+    function.__code__ = body.__code__
+    return function
+
+
+def op(
+    kernel: Kernel | None = None,
+    *,
+    saves: tuple[str, ...] = (),
+    results: int = 1,
+    blocks: str | None = None,
+    lift: str | None = None,
+    constant: bool = False,
+    linear: bool = False,
+) -> Any:
+    """Make a kernel an op: `@op`, or `@op(saves=..., ...)`, then give its rules with `.vjp`.
+
+    The kernel's first parameter is `xp`, the namespace of its operands' library. Parameters annotated `Array` (or,
+    in an op without annotations, those without a default) may be handed tensors. It returns one array, or
+    `results` arrays, then the arrays it `saves` for its rules.
+
+    blocks: "all" if the op is elementwise, "rows" if rows of the first axis are independent.
+    lift: "operands" casts an integer array beside a floating one, "floating" also integers alone, to floating.
+    constant: the result does not depend on the values of the operands, so it is never recorded.
+    linear: the result is linear in each operand alone (law "adjoint").
+
+    An op defined again under the same name, in a notebook cell run twice, takes the old one's place.
+    Raises TypeError when a rule names what there is not.
+
+    >>> import tensorgrad as tg
+    >>> @tg.op
+    ... def cube(xp, x):
+    ...     return x * x * x
+    >>> _ = cube.vjp(x=lambda g, x: 3 * g * x * x)
+    >>> x = tg.asarray(2.0, requires_grad=True)
+    >>> cube(x).backward()
+    >>> x.grad.item()
+    12.0
+    """
+    if kernel is None:
+        return lambda function: op(
+            function, saves=saves, results=results, blocks=blocks, lift=lift, constant=constant, linear=linear
+        )
+    definition = Op(kernel, saves, results, blocks, lift, constant, linear)
+    function = _compile(definition)
+    function.__doc__, function.__module__, function.__qualname__ = (
+        kernel.__doc__,
+        kernel.__module__,
+        kernel.__qualname__,
+    )
+    function.__annotations__ = {k: v for k, v in kernel.__annotations__.items() if k != "xp"}
+    function.__wrapped_kernel__ = kernel
+    function.op = definition
+
+    def vjp(**rules: Rule) -> Any:
+        definition.set_rules(rules)
+        return _compile(definition, function)
+
+    def register(library: str) -> Callable[[Kernel], Kernel]:
+        def decorate(fast: Kernel) -> Kernel:
+            definition.kernels[library] = fast
+            _compile(definition, function)
+            return fast
+
+        return decorate
+
+    function.vjp, function.kernel = vjp, register
+    registry[f"{definition.module}.{definition.name}"] = definition
+    return function
+
+
+__all__ = ["Op", "Primitive", "op", "registry", "return_as"]

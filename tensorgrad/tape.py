@@ -1,0 +1,474 @@
+"""The tape: what was computed, from what, in what order.
+
+Every recorded result carries one `Record`. A record points at the records of its inputs, never at a tensor,
+so nothing on the tape is circular and memory leaves by reference count. Reading a tape is `Tape(result)`.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import inspect
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from operator import attrgetter
+from typing import Any, TypeVar
+from weakref import ref
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+tick = itertools.count(1).__next__  # the serial clock: the order of records, and the version of leaves
+
+
+def _raise_collector_threshold() -> None:
+    """A tape is a million small objects without a cycle among them.
+
+    At its default threshold the cyclic collector would walk them again and again (1.4 us per record at 10^6
+    records). The first threshold becomes 50,000 if nobody changed it; TENSORGRAD_GC=0 leaves it alone.
+    """
+    first, second, third = gc.get_threshold()
+    if first in (700, 2000) and os.environ.get("TENSORGRAD_GC") != "0":
+        gc.set_threshold(50_000, second, third)
+
+
+_raise_collector_threshold()
+
+
+class Traced:
+    """What an op may be handed besides an array: a value, its gradient, and the record it came from."""
+
+    __slots__ = ("__weakref__", "data", "grad", "record")
+
+    data: Any
+    grad: Any
+    record: Record | None
+
+
+class Record:
+    """One line of the tape: the op, what went in, and what its rules will need.
+
+    `inputs` holds, in the order of the kernel's parameters, a parent record, or the attribute itself, or None for
+    an array that was not recorded. `kept` holds the arrays that the rules name; after a sweep it holds a `Sweep`.
+    """
+
+    __slots__ = ("dtype", "hooks", "inputs", "kept", "op", "scope", "serial", "shape")
+
+    op: Any
+    inputs: tuple[Any, ...]
+    kept: Any
+    shape: Any
+    dtype: Any
+    serial: float
+    scope: Scope
+    hooks: list[Callable[[Record, Any], Any]]  # set on a HookedRecord and on a Leaf only
+
+    def __lt__(self, other: Record) -> bool:
+        return self.serial > other.serial  # a heap of records gives the youngest first
+
+    def parents(self) -> list[Record]:
+        return [parent for parent in self.inputs if isinstance(parent, Record)]
+
+
+class HookedRecord(Record):
+    """A record whose gradient somebody wants to see: its class is changed when the first hook is added."""
+
+    __slots__ = ()
+
+
+class Leaf(Record):
+    """Where a gradient comes to rest. It knows its tensor weakly, and when that was last written in place."""
+
+    __slots__ = ("changed", "owner")
+
+    changed: float
+    owner: Any
+
+    @classmethod
+    def of(cls, tensor: Traced, shape: tuple[int, ...], dtype: Any) -> Leaf:
+        leaf = cls()
+        leaf.op, leaf.inputs, leaf.kept, leaf.hooks = None, (), (), []
+        leaf.shape, leaf.dtype, leaf.serial, leaf.scope = shape, dtype, tick(), OUTSIDE
+        leaf.changed, leaf.owner = 0, ref(tensor)
+        return leaf
+
+
+class Fan(Record):
+    """One of several results: a pointer to the record that has them all. Equal fans point at the same result."""
+
+    __slots__ = ()
+
+    @classmethod
+    def of(cls, record: Record, place: int) -> Fan:
+        fan = cls()
+        fan.op, fan.inputs, fan.kept = None, (record, place), ()
+        fan.shape, fan.dtype = record.shape[place], record.dtype[place]
+        fan.serial, fan.scope = record.serial + 0.5, record.scope
+        return fan
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Fan) and self.inputs[0] is other.inputs[0] and self.inputs[1] == other.inputs[1]
+
+    def __hash__(self) -> int:
+        return hash((id(self.inputs[0]), self.inputs[1]))
+
+
+def add_hook(record: Record, hook: Callable[[Record, Any], Any]) -> Callable[[], None]:
+    """Call `hook(record, gradient)` when the record's gradient is complete. Returns a function that removes it.
+
+    What the hook returns replaces the gradient, unless it is None.
+    """
+    if record.__class__ is Record:
+        record.__class__ = HookedRecord
+        record.hooks = []
+    hooks = record.hooks
+    hooks.append(hook)
+
+    def remove() -> None:
+        if hook in hooks:
+            hooks.remove(hook)
+
+    return remove
+
+
+class Sweep:
+    """The state of one backward sweep. It replaces what a record kept, and says so to whoever sweeps again."""
+
+    __slots__ = ("failure",)
+
+    def __init__(self) -> None:
+        self.failure = "a sweep is still running over this tape"
+
+    def complain(self, record: Record) -> RuntimeError:
+        return RuntimeError(f"{self.failure} (at {describe(record)})")
+
+
+SWEPT = (
+    "this tape was already swept, and what its rules need is freed; "
+    "call backward(retain_graph=True) the first time to sweep twice"
+)
+
+
+# ── the page: where records are written now ─────────────────────────────────────────────────────────────────
+
+
+class Scope:
+    """The name of the module that is running, and who watches what is recorded under it."""
+
+    __slots__ = ("name", "watchers")
+
+    def __init__(self, name: str = "", watchers: tuple[Watcher, ...] = ()) -> None:
+        self.name, self.watchers = name, watchers
+
+
+class PlacedScope(Scope):
+    """A scope that also knows the user's line."""
+
+    __slots__ = ("line",)
+
+    def __init__(self, scope: Scope, line: str) -> None:
+        super().__init__(scope.name, scope.watchers)
+        self.line = line
+
+
+class Watcher:
+    """Somebody who sees records as they are written, and gradients as they are made."""
+
+    def recorded(self, record: Record, values: tuple[Any, ...], result: Any) -> None:
+        """A record was written: `values` are its inputs as arrays and attributes, `result` its array or arrays."""
+
+    def swept(self, record: Record, place: int, gradient: Any) -> None:
+        """The rule for the input at `place` gave this gradient."""
+
+
+OUTSIDE = Scope()
+# One ContextVar says both whether this thread records (None: no) and under which scope: one look-up per op.
+page: ContextVar[Scope | None] = ContextVar("page", default=OUTSIDE)
+_paused: ContextVar[Scope] = ContextVar("paused", default=OUTSIDE)  # the scope that enable_grad goes back to
+current = page.get
+
+
+def watched(record: Record, values: tuple[Any, ...], result: Any) -> None:
+    """Tell the watchers of the current scope about a new record."""
+    for watcher in record.scope.watchers:
+        watcher.recorded(record, values, result)
+
+
+class _Mode:
+    """A recording mode: a context manager, and a decorator for functions, generators and coroutines.
+
+    The previous value is kept on the object's own stack, because one mode object may be entered twice.
+    """
+
+    def __init__(self) -> None:
+        self._previous: list[tuple[Scope | None, Scope]] = []
+
+    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+        raise NotImplementedError
+
+    def __enter__(self) -> None:
+        now, paused = page.get(), _paused.get()
+        self._previous.append((now, paused))
+        if now is not None:
+            _paused.set(now)
+        page.set(self._page(now, paused))
+
+    def __exit__(self, *_: object) -> None:
+        now, paused = self._previous.pop()
+        page.set(now)
+        _paused.set(paused)
+
+    def _fresh(self) -> _Mode:
+        return type(self)()
+
+    def __call__(self, function: Function) -> Function:
+        """The function, run in this mode. A generator or coroutine is in the mode only while it runs."""
+        fresh = self._fresh
+        wrapper: Any
+        if inspect.isgeneratorfunction(function):
+
+            @functools.wraps(function)
+            def wrapper(*args: Any, **keywords: Any) -> Iterator[Any]:
+                return (yield from _step(fresh, function(*args, **keywords)))
+
+        elif inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def wrapper(*args: Any, **keywords: Any) -> Any:
+                return await _Awaited(_step(fresh, function(*args, **keywords).__await__()))
+
+        else:
+
+            @functools.wraps(function)
+            def wrapper(*args: Any, **keywords: Any) -> Any:
+                with fresh():
+                    return function(*args, **keywords)
+
+        return wrapper  # type: ignore[no-any-return]
+
+
+class _Awaited:
+    def __init__(self, steps: Iterator[Any]) -> None:
+        self._steps = steps
+
+    def __await__(self) -> Iterator[Any]:
+        return self._steps
+
+
+def _step(mode: Callable[[], _Mode], body: Any) -> Any:
+    """Run a generator to its end, in the mode between yields and out of it while the caller has control."""
+    advance, sent = body.send, None
+    while True:
+        try:
+            with mode():
+                value = advance(sent)
+        except StopIteration as stop:
+            return stop.value
+        try:
+            advance, sent = body.send, (yield value)
+        except GeneratorExit:
+            with mode():
+                body.close()
+            raise
+        except BaseException as error:
+            advance, sent = body.throw, error
+
+
+class no_grad(_Mode):
+    """Record nothing: `with no_grad():`, or `@no_grad()` before a function.
+
+    A `with no_grad():` around a `yield` stays on in the caller until the generator goes on; decorate the
+    generator instead.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([1.0], requires_grad=True)
+    >>> with tg.no_grad():
+    ...     (x * x).requires_grad
+    False
+    """
+
+    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+        return None
+
+
+class enable_grad(_Mode):
+    """Record again inside a `no_grad`: `with enable_grad():`, or `@enable_grad()` before a function.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([1.0], requires_grad=True)
+    >>> with tg.no_grad(), tg.enable_grad():
+    ...     (x * x).requires_grad
+    True
+    """
+
+    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+        return paused if page_now is None else page_now
+
+
+class scope(_Mode):
+    """Name what is recorded inside: `with scope("encoder"):`. Nested names are joined by dots.
+
+    Drawings have one box per scope, profiles one line.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def _fresh(self) -> _Mode:
+        return scope(self._name)
+
+    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+        outer = paused if page_now is None else page_now
+        inner = Scope(f"{outer.name}.{self._name}" if outer.name else self._name, outer.watchers)
+        if page_now is None:
+            _paused.set(inner)
+            return None
+        return inner
+
+
+class watching(_Mode):
+    """Let a watcher see everything recorded and swept inside."""
+
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__()
+        self._watcher = watcher
+
+    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+        outer = paused if page_now is None else page_now
+        inner = Scope(outer.name, (*outer.watchers, self._watcher))
+        if page_now is None:
+            _paused.set(inner)
+            return None
+        return inner
+
+
+def is_recording() -> bool:
+    """Whether ops on tensors that require gradients are recorded now, in this thread."""
+    return page.get() is not None
+
+
+# ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Tape:
+    """The records that results rest on, in the order they were written.
+
+    `print(Tape(loss))` writes one line per record: its number, dtype and shape, and the call that made it.
+    More than `limit` lines are elided in the middle. `len`, iteration and indexing go over the records.
+    Raises TypeError for a result that was not recorded.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([1.0, 2.0], requires_grad=True)
+    >>> print(tg.Tape((x * 2.0).sum()))
+      %0 float32[2]   leaf
+      %1 float32[2]   multiply(%0, 2.0)
+      %2 float32[]    sum(%1, None, None, False)
+    """
+
+    def __init__(self, *results: Traced, limit: int = 60) -> None:
+        for result in results:
+            if not isinstance(result, Traced) or result.record is None:
+                raise TypeError(
+                    "Tape: expected the Tensor of a recorded result, got "
+                    + ("a tensor that was not recorded" if isinstance(result, Traced) else type(result).__name__)
+                    + "; an input must require a gradient: tensorgrad.asarray(x, requires_grad=True)"
+                )
+        found: set[Record] = set()
+        todo = [result.record for result in results if result.record is not None]
+        while todo:
+            record = todo.pop()
+            if record not in found:
+                found.add(record)
+                todo.extend(record.parents())
+        self.records = sorted(found, key=attrgetter("serial"))
+        self.limit = limit
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __getitem__(self, place: int) -> Record:
+        return self.records[place]
+
+    def __str__(self) -> str:
+        number = {record: place for place, record in enumerate(self.records)}
+        count = len(self.records)
+        if count <= self.limit:
+            shown = list(range(count))
+        else:
+            half = self.limit // 2
+            shown = [*range(half), *range(count - half, count)]
+        kinds = {place: kind_of(self.records[place]) for place in shown}
+        width = max((len(kind) for kind in kinds.values()), default=0)
+        digits = len(str(count - 1))
+        lines = []
+        for before, place in zip([-1, *shown], shown, strict=False):
+            if place != before + 1:
+                lines.append(f"  ... {place - before - 1} records more ...")
+            line = f"  {'%' + str(place):>{digits + 1}} {kinds[place]:<{width}}   "
+            lines.append(line + call_of(self.records[place], number))
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return f"<Tape of {len(self)} records>"
+
+
+def kind_of(record: Record) -> str:
+    """dtype and shape as text: float32[2, 3]; several results in parentheses."""
+    if isinstance(record.shape, tuple) and isinstance(record.dtype, tuple):
+        pairs = zip(record.dtype, record.shape, strict=True)
+        return "(" + ", ".join(f"{dtype}{list(shape)}" for dtype, shape in pairs) + ")"
+    return f"{record.dtype}{list(record.shape)}"
+
+
+def call_of(record: Record, number: dict[Record, int]) -> str:
+    """The call that made a record, its inputs by their numbers: multiply(%0, 2.0)."""
+    if isinstance(record, Leaf):
+        return "leaf"
+    if isinstance(record, Fan):
+        return f"result {record.inputs[1]} of %{number[record.inputs[0]]}"
+    names = record.op.places
+    return f"{record.op.name}({', '.join(_short(each, name, number) for each, name in zip(record.inputs, names(record), strict=True))})"
+
+
+def _short(value: Any, name: str, number: dict[Record, int]) -> str:
+    if isinstance(value, Record):
+        return f"%{number[value]}"
+    if isinstance(value, slice):
+        parts = ["" if each is None else str(each) for each in (value.start, value.stop, value.step)]
+        return ":".join(parts if value.step is not None else parts[:2])
+    if isinstance(value, tuple) and any(isinstance(each, (slice, type(Ellipsis))) for each in value):
+        return "[" + ", ".join(_short(each, name, number) for each in value) + "]"
+    if value is Ellipsis:
+        return "..."
+    if value is CONSTANT:
+        return "const"
+    text = repr(value) if not hasattr(value, "dtype") else f"{value.dtype}{list(value.shape)}"
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+class _Constant:
+    """Stands in a record's inputs for an array that was not recorded; a rule that names it finds it in `kept`."""
+
+    def __repr__(self) -> str:
+        return "const"
+
+
+CONSTANT = _Constant()
+
+
+def describe(record: Record) -> str:
+    """A record for an error message: the op, its result, its scope, and the user's line where it is known."""
+    what = "a leaf" if record.op is None else record.op.name
+    text = f"{what} -> {kind_of(record)}"
+    if record.scope.name:
+        text += f" in {record.scope.name}"
+    if isinstance(record.scope, PlacedScope):
+        text += f", recorded at {record.scope.line}"
+    elif record.op is not None:
+        text += "; run the forward pass under tensorgrad.debug() to see the line that recorded it"
+    return text
