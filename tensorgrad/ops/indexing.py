@@ -267,8 +267,6 @@ def one_hot(indices: Any, num_classes: int, /, *, dtype: Any = None) -> Any:
     Tensor([[0., 1.],
             [1., 0.]], dtype=float32)
     """
-    from tensorgrad.ops.arrays import _floating, arange, device_of
-
     check_range(_raw(indices), num_classes, "one_hot")
     classes = arange(num_classes, dtype=_raw(indices).dtype, device=device_of(indices))
     return astype(expand_dims(indices, axis=-1) == classes, floating(dtype))
