@@ -431,18 +431,18 @@ def call_of(record: Record, number: dict[Record, int]) -> str:
         return "leaf"
     if isinstance(record, Fan):
         return f"result {record.inputs[1]} of %{number[record.inputs[0]]}"
-    names = record.op.places
-    return f"{record.op.name}({', '.join(_short(each, name, number) for each, name in zip(record.inputs, names(record), strict=True))})"
+    return f"{record.op.name}({', '.join(text_of(each, number) for each in record.inputs)})"
 
 
-def _short(value: Any, name: str, number: dict[Record, int]) -> str:
+def text_of(value: Any, number: dict[Record, int]) -> str:
+    """One input of a record as text: %0, 2.0, [1:, 0], const."""
     if isinstance(value, Record):
         return f"%{number[value]}"
     if isinstance(value, slice):
         parts = ["" if each is None else str(each) for each in (value.start, value.stop, value.step)]
         return ":".join(parts if value.step is not None else parts[:2])
     if isinstance(value, tuple) and any(isinstance(each, (slice, type(Ellipsis))) for each in value):
-        return "[" + ", ".join(_short(each, name, number) for each in value) + "]"
+        return "[" + ", ".join(text_of(each, number) for each in value) + "]"
     if value is Ellipsis:
         return "..."
     if value is CONSTANT:
