@@ -104,7 +104,8 @@ class Fan(Record):
         fan = cls()
         fan.op, fan.inputs, fan.kept = None, (record, place), ()
         fan.shape, fan.dtype = record.shape[place], record.dtype[place]
-        fan.serial, fan.scope = record.serial + 0.5, record.scope
+        fan.serial = record.serial + (place + 1) / (len(record.shape) + 1)  # after its record, in the order of places
+        fan.scope = record.scope
         return fan
 
     def __eq__(self, other: object) -> bool:
