@@ -76,6 +76,8 @@ def sweep(
     """
     gradients, heap = pending.gradients, pending.heap
     wanted = frozenset(wanted)
+    # Below these lies nothing that is needed: their rules are not asked, and what they keep stays for others.
+    ends = frozenset(() if needed is None else [each for each in wanted if needed.isdisjoint(each.parents())])
     state = Sweep()
     found: list[tuple[Record, Any]] = []
     if not heap:
@@ -90,6 +92,8 @@ def sweep(
                 g = _run_hooks(record, g)
             if record in wanted if wanted else kind is Leaf:
                 found.append((record, g))
+                if record in ends:
+                    kind = Leaf
             if kind is Leaf:
                 pass
             elif kind is Fan:
@@ -106,10 +110,13 @@ def sweep(
                         _sweep_parts(pending, record, place, rule, sources, g, kept, needed, watchers)
                         continue
                     parent = inputs[place]
-                    if not isinstance(parent, Record) or (needed is not None and parent not in needed):
+                    if not isinstance(parent, Record):
                         continue
+                    # Also where its own gradient is not needed: the rules of the other inputs name its value.
                     if parent.__class__ is Leaf and parent.changed > serial:  # type: ignore[attr-defined]
                         _refuse_stale(record, parent)
+                    if needed is not None and parent not in needed:
+                        continue
                     if how == ONE:
                         g_in = rule(g, kept[sources])
                     elif how == IDENTITY:
@@ -200,10 +207,12 @@ def _sweep_parts(
 ) -> None:
     """The rule for `*parts`, asked once per recorded part."""
     for index, parent in enumerate(record.inputs[place:]):
-        if not isinstance(parent, Record) or (needed is not None and parent not in needed):
+        if not isinstance(parent, Record):
             continue
         if isinstance(parent, Leaf) and parent.changed > record.serial:
             _refuse_stale(record, parent)
+        if needed is not None and parent not in needed:
+            continue
         g_in = _fit(rule(g, *_gather(record, kept, sources, index)), parent)
         for watcher in watchers:
             watcher.swept(record, place + index, g_in)
@@ -219,6 +228,9 @@ def _joint(
         g = _complete(record, g)
     rule, sources = op.joint
     parents = [record.inputs[op.place(name)] for name in op.arrays] + list(record.inputs[len(op.names) :])
+    for parent in parents:
+        if isinstance(parent, Leaf) and parent.changed > record.serial:
+            _refuse_stale(record, parent)
     asked = tuple([isinstance(each, Record) and (needed is None or each in needed) for each in parents])
     arguments = [asked if source == ("needed", None) else _gather(record, kept, [source])[0] for source in sources]
     answers = rule(g, *arguments)
