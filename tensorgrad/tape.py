@@ -120,6 +120,8 @@ def add_hook(record: Record, hook: Callable[[Record, Any], Any]) -> Callable[[],
 
     What the hook returns replaces the gradient, unless it is None.
     """
+    if isinstance(record, Fan):
+        return add_hook(record.inputs[0], _at_place(record, hook))
     if record.__class__ is Record:
         record.__class__ = HookedRecord
         record.hooks = []
@@ -131,6 +133,22 @@ def add_hook(record: Record, hook: Callable[[Record, Any], Any]) -> Callable[[],
             hooks.remove(hook)
 
     return remove
+
+
+def _at_place(fan: Fan, hook: Callable[[Record, Any], Any]) -> Callable[[Record, Any], Any]:
+    """A hook for one of several results: it waits at their record, where the gradients lie by place.
+
+    A fan cannot hold it, because equal fans stand for one another.
+    """
+    place = fan.inputs[1]
+
+    def call(_: Record, gradients: dict[int, Any]) -> None:
+        if place in gradients:
+            changed = hook(fan, gradients[place])
+            if changed is not None:
+                gradients[place] = changed
+
+    return call
 
 
 class Sweep:
