@@ -11,10 +11,10 @@ import gc
 import inspect
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextvars import ContextVar
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from weakref import ref
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -62,7 +62,7 @@ class Record:
     dtype: Any
     serial: float
     scope: Scope
-    hooks: list[Callable[[Record, Any], Any]]  # set on a HookedRecord and on a Leaf only
+    hooks: list[Callable[[Record, Any], Any] | Keeper]  # set on a HookedRecord and on a Leaf only
 
     def __lt__(self, other: Record) -> bool:
         return self.serial > other.serial  # a heap of records gives the youngest first
@@ -115,7 +115,17 @@ class Fan(Record):
         return hash((id(self.inputs[0]), self.inputs[1]))
 
 
-def add_hook(record: Record, hook: Callable[[Record, Any], Any]) -> Callable[[], None]:
+class Keeper:
+    """Where the gradient of a recorded tensor comes to rest after a sweep, as a leaf's does. It waits among hooks."""
+
+    __slots__ = ("owner", "place")
+
+    def __init__(self, tensor: Traced) -> None:
+        self.owner: Callable[[], Traced | None] = ref(tensor)
+        self.place: int | None = None  # which of several results
+
+
+def add_hook(record: Record, hook: Callable[[Record, Any], Any] | Keeper) -> Callable[[], None]:
     """Call `hook(record, gradient)` when the record's gradient is complete. Returns a function that removes it.
 
     What the hook returns replaces the gradient, unless it is None.
@@ -135,12 +145,15 @@ def add_hook(record: Record, hook: Callable[[Record, Any], Any]) -> Callable[[],
     return remove
 
 
-def _at_place(fan: Fan, hook: Callable[[Record, Any], Any]) -> Callable[[Record, Any], Any]:
+def _at_place(fan: Fan, hook: Callable[[Record, Any], Any] | Keeper) -> Callable[[Record, Any], Any] | Keeper:
     """A hook for one of several results: it waits at their record, where the gradients lie by place.
 
     A fan cannot hold it, because equal fans stand for one another.
     """
     place = fan.inputs[1]
+    if isinstance(hook, Keeper):
+        hook.place = place
+        return hook
 
     def call(_: Record, gradients: dict[int, Any]) -> None:
         if place in gradients:
@@ -149,6 +162,17 @@ def _at_place(fan: Fan, hook: Callable[[Record, Any], Any]) -> Callable[[Record,
                 gradients[place] = changed
 
     return call
+
+
+def keeper_of(tensor: Traced) -> Keeper | None:
+    """The keeper of a recorded tensor, where it has one."""
+    record = tensor.record
+    holder = record.inputs[0] if isinstance(record, Fan) else record
+    if isinstance(holder, HookedRecord):
+        for hook in holder.hooks:
+            if isinstance(hook, Keeper) and hook.owner() is tensor:
+                return hook
+    return None
 
 
 class Sweep:
@@ -204,7 +228,7 @@ class Watcher:
 OUTSIDE = Scope()
 # One ContextVar says both whether this thread records (None: no) and under which scope: one look-up per op.
 page: ContextVar[Scope | None] = ContextVar("page", default=OUTSIDE)
-_paused: ContextVar[Scope] = ContextVar("paused", default=OUTSIDE)  # the scope that enable_grad goes back to
+suspended: ContextVar[Scope] = ContextVar("paused", default=OUTSIDE)  # the scope that enable_grad goes back to
 current = page.get
 
 
@@ -214,42 +238,84 @@ def watched(record: Record, values: tuple[Any, ...], result: Any) -> None:
         watcher.recorded(record, values, result)
 
 
+class _Entry(NamedTuple):
+    """A mode that was entered, what held before it, and the entry below."""
+
+    mode: _Mode
+    page: Scope | None
+    paused: Scope
+    below: _Entry | None
+
+
+# The modes entered in this thread or task. Not kept on the mode object: threads may share one.
+_entered: ContextVar[_Entry | None] = ContextVar("entered", default=None)
+
+
 class _Mode:
     """A recording mode: a context manager, and a decorator for functions, generators and coroutines.
 
-    The previous value is kept on the object's own stack, because one mode object may be entered twice.
+    One mode object may be entered twice, and in several threads at once.
     """
-
-    def __init__(self) -> None:
-        self._previous: list[tuple[Scope | None, Scope]] = []
 
     def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
         raise NotImplementedError
 
     def __enter__(self) -> None:
-        now, paused = page.get(), _paused.get()
-        self._previous.append((now, paused))
+        now, paused = page.get(), suspended.get()
+        _entered.set(_Entry(self, now, paused, _entered.get()))
         if now is not None:
-            _paused.set(now)
+            suspended.set(now)
         page.set(self._page(now, paused))
 
     def __exit__(self, *_: object) -> None:
-        now, paused = self._previous.pop()
-        page.set(now)
-        _paused.set(paused)
+        entry, above = _entered.get(), []
+        while entry is not None and entry.mode is not self:
+            above.append(entry)
+            entry = entry.below
+        if entry is None:
+            return  # a generator that was entered elsewhere ends here: nothing of this thread's is to be undone
+        if not above:
+            page.set(entry.page)
+            suspended.set(entry.paused)
+            _entered.set(entry.below)
+            return
+        # Left out of order, by a generator: the mode entered after it goes back to what held before both.
+        below = _Entry(above[-1].mode, entry.page, entry.paused, entry.below)
+        for each in reversed(above[:-1]):
+            below = each._replace(below=below)
+        _entered.set(below)
 
     def _fresh(self) -> _Mode:
         return type(self)()
 
     def __call__(self, function: Function) -> Function:
-        """The function, run in this mode. A generator or coroutine is in the mode only while it runs."""
+        """The function, run in this mode. Generators and coroutines, async or not, are in it only while they run."""
         fresh = self._fresh
         wrapper: Any
         if inspect.isgeneratorfunction(function):
 
             @functools.wraps(function)
-            def wrapper(*args: Any, **keywords: Any) -> Iterator[Any]:
+            def wrapper(*args: Any, **keywords: Any) -> Generator[Any, Any, Any]:
                 return (yield from _step(fresh, function(*args, **keywords)))
+
+        elif inspect.isasyncgenfunction(function):
+
+            @functools.wraps(function)
+            async def wrapper(*args: Any, **keywords: Any) -> AsyncGenerator[Any, Any]:
+                body = function(*args, **keywords)
+                step = body.asend(None)
+                while True:
+                    try:
+                        value = await _Awaited(_step(fresh, step.__await__()))
+                    except StopAsyncIteration:
+                        return
+                    try:
+                        step = body.asend((yield value))
+                    except GeneratorExit:
+                        await _Awaited(_step(fresh, body.aclose().__await__()))
+                        raise
+                    except BaseException as error:
+                        step = body.athrow(error)
 
         elif inspect.iscoroutinefunction(function):
 
@@ -268,14 +334,14 @@ class _Mode:
 
 
 class _Awaited:
-    def __init__(self, steps: Iterator[Any]) -> None:
+    def __init__(self, steps: Generator[Any, Any, Any]) -> None:
         self._steps = steps
 
-    def __await__(self) -> Iterator[Any]:
+    def __await__(self) -> Generator[Any, Any, Any]:
         return self._steps
 
 
-def _step(mode: Callable[[], _Mode], body: Any) -> Any:
+def _step(mode: Callable[[], _Mode], body: Any) -> Generator[Any, Any, Any]:
     """Run a generator to its end, in the mode between yields and out of it while the caller has control."""
     advance, sent = body.send, None
     while True:
@@ -332,7 +398,6 @@ class scope(_Mode):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__()
         self._name = name
 
     def _fresh(self) -> _Mode:
@@ -342,7 +407,7 @@ class scope(_Mode):
         outer = paused if page_now is None else page_now
         inner = Scope(f"{outer.name}.{self._name}" if outer.name else self._name, outer.watchers)
         if page_now is None:
-            _paused.set(inner)
+            suspended.set(inner)
             return None
         return inner
 
@@ -351,14 +416,13 @@ class watching(_Mode):
     """Let a watcher see everything recorded and swept inside."""
 
     def __init__(self, watcher: Watcher) -> None:
-        super().__init__()
         self._watcher = watcher
 
     def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
         outer = paused if page_now is None else page_now
         inner = Scope(outer.name, (*outer.watchers, self._watcher))
         if page_now is None:
-            _paused.set(inner)
+            suspended.set(inner)
             return None
         return inner
 
@@ -437,7 +501,7 @@ class Tape:
 
 
 def kind_of(record: Record) -> str:
-    """dtype and shape as text: float32[2, 3]; several results in parentheses."""
+    """A record's dtype and shape as text: float32[2, 3]; several results in parentheses."""
     if isinstance(record.shape, tuple) and isinstance(record.dtype, tuple):
         pairs = zip(record.dtype, record.shape, strict=True)
         return "(" + ", ".join(f"{dtype}{list(shape)}" for dtype, shape in pairs) + ")"
