@@ -10,8 +10,12 @@ no conjugates. The conjugate that makes it PyTorch's convention is taken once, a
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
+from itertools import repeat
+from threading import RLock
 from typing import Any
 
 from tensorgrad import ops
@@ -21,15 +25,15 @@ from tensorgrad.tape import (
     SWEPT,
     Fan,
     HookedRecord,
+    Keeper,
     Leaf,
     Record,
     Sweep,
     Traced,
     Watcher,
-    current,
     describe,
-    enable_grad,
-    no_grad,
+    page,
+    suspended,
 )
 
 
@@ -89,7 +93,7 @@ def sweep(
             kind = record.__class__
             straight = None
             if kind is HookedRecord or kind is Leaf:
-                g = _run_hooks(record, g)
+                g = _run_hooks(record, g, found if not wanted else None)
             if record in wanted if wanted else kind is Leaf:
                 found.append((record, g))
                 if record in ends:
@@ -113,7 +117,7 @@ def sweep(
                     if not isinstance(parent, Record):
                         continue
                     # Also where its own gradient is not needed: the rules of the other inputs name its value.
-                    if parent.__class__ is Leaf and parent.changed > serial:  # type: ignore[attr-defined]
+                    if parent.__class__ is Leaf and parent.changed > serial:
                         _refuse_stale(record, parent)
                     if needed is not None and parent not in needed:
                         continue
@@ -158,6 +162,8 @@ def sweep(
         return found
     except BaseException as error:
         state.failure = f"an earlier sweep over this tape failed ({type(error).__name__}: {error}); record it again"
+        if not retain and record.op is not None and not isinstance(record.kept, Sweep):
+            record.kept = state
         if isinstance(error, Exception) and not isinstance(error, RuntimeError):
             error.add_note(f"while sweeping {describe(record)}")
         raise
@@ -171,11 +177,22 @@ def _recall(record: Record, kept: Any) -> tuple[Any, ...]:
     return recalled
 
 
-def _run_hooks(record: Record, g: Any) -> Any:
+def _run_hooks(record: Record, g: Any, found: list[tuple[Any, Any]] | None) -> Any:
+    """The gradient as the hooks leave it. It is found for the keepers among them, as for a leaf."""
+    keepers = []
     for hook in list(record.hooks):
+        if isinstance(hook, Keeper):
+            keepers.append(hook)
+            continue
         changed = hook(record, g)
         if changed is not None:
             g = changed
+    if found is not None:
+        for keeper in keepers:
+            if keeper.place is None:
+                found.append((keeper, g))
+            elif keeper.place in g:
+                found.append((keeper, g[keeper.place]))
     return g
 
 
@@ -330,7 +347,7 @@ def outward(g: Any) -> Any:
 def seed_of(result: Traced, gradient: Any, what: str) -> Any:
     """The gradient that a sweep starts with at a result, as the sweep's own convention has it.
 
-    Raises RuntimeError when the result was not recorded, or has several elements and no gradient is given;
+    Raises RuntimeError when the result was not recorded, or is not a single real number and no gradient is given;
     ValueError when the gradient's shape is not the result's.
     """
     if not isinstance(result, Traced):
@@ -346,6 +363,11 @@ def seed_of(result: Traced, gradient: Any, what: str) -> Any:
             raise RuntimeError(
                 f"{what}: the result has shape {tuple(data.shape)}; a gradient is of a single number: reduce it, for "
                 f"example with .sum(), or pass a gradient of that shape"
+            )
+        if data.dtype.kind == "c":
+            raise RuntimeError(
+                f"{what}: the result is a {data.dtype} number; a gradient is of a real number: take real(x), "
+                "imag(x) or abs(x), or pass a gradient"
             )
         return ops.ones(data.shape, dtype=data.dtype, device=ops.device_of(data))
     if isinstance(gradient, Traced):
@@ -372,9 +394,16 @@ def run(
 
     Nothing outside is changed by a sweep that fails: gradients are handed over by the caller, after the whole sweep.
     """
-    scope = current()
-    watchers = scope.watchers if scope is not None else ()
-    with enable_grad() if create_graph else no_grad():
+    before = page.get()
+    watchers = before.watchers if before is not None else ()
+    within = None
+    if create_graph:
+        within = suspended.get() if before is None else before
+    elif before is not None:
+        suspended.set(before)
+    # As enable_grad and no_grad do. Not `with`: Ctrl-C may come at the first line of an __exit__, and leave the mode.
+    try:
+        page.set(within)
         pending = Pending()
         for result, seed in results:
             record = result.record
@@ -391,6 +420,8 @@ def run(
         wrapped = wrap if create_graph else None
         found = sweep(pending, wrapped, retain or create_graph, needed, wanted, watchers)
         return [(record, outward(g)) for record, g in found]
+    finally:
+        page.set(before)
 
 
 def backward(self: Any, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
@@ -413,29 +444,54 @@ def backward(self: Any, gradient: Any = None, retain_graph: bool = False, create
     hand_over(found, self.plain, seed)
 
 
-def hand_over(found: list[tuple[Record, Any]], kind: type[Traced], seed: Any) -> None:
-    """Add gradients to the leaves' tensors. Each leaf gets an array of its own."""
+def hand_over(found: list[tuple[Any, Any]], kind: type[Traced], seed: Any) -> None:
+    """Add gradients to the tensors of leaves and keepers, all of them or none. Each gets an array of its own."""
     given: set[int] = {id(seed), id(getattr(seed, "data", None))}
-    for leaf, g in found:
-        assert isinstance(leaf, Leaf)
-        tensor = leaf.owner()
-        if tensor is None:
-            continue
-        tensor.grad = added(tensor.grad, g, kind, given, tensor)
+    with _handing_over:
+        tensors, gradients = [], []
+        for leaf, g in found:
+            tensor = leaf.owner()
+            if tensor is not None:
+                tensors.append(tensor)
+                gradients.append(added(tensor.grad, g, kind, given))
+        # One call in C: neither Ctrl-C nor another thread comes in between two leaves.
+        deque(map(setattr, tensors, repeat("grad"), gradients), maxlen=0)
 
 
-def added(before: Any, g: Any, kind: type[Traced], given: set[int], target: Traced) -> Any:
-    """`before` plus a gradient, as a tensor that shares its array with nothing."""
+_handing_over = RLock()  # two threads may sweep to one leaf at once, and neither's gradient be lost
+
+
+def _new_lock() -> None:
+    global _handing_over
+    _handing_over = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)  # a thread that held it is not there in the child
+
+
+def added(before: Any, g: Any, kind: type[Traced], given: set[int]) -> Any:
+    """`before` plus a gradient, as a tensor that shares its array with nothing: not with those in `given` either."""
+    if before is not None and not (isinstance(before, Traced) and before.data.shape == g.shape):
+        what = f"has the shape {tuple(before.data.shape)}" if isinstance(before, Traced) else type(before).__name__
+        raise TypeError(
+            f"backward: .grad of a tensor of shape {tuple(g.shape)} is to be a Tensor of that shape or None, not "
+            + (f"one that {what}" if isinstance(before, Traced) else f"a {what}")
+        )
+    record = None
     if isinstance(g, Traced):
-        return g if before is None else before + g
-    g = settle(g)
-    if before is not None:
-        if isinstance(before.record, Record):
-            return before + g
-        g = before.data + g
-    elif id(g) in given or getattr(g, "base", None) is not None:
-        g = ops.copy(g)
-    given.add(id(g))
+        if before is not None:
+            return ops.add(before, g)
+        data, record = ops.copy(g.data), g.record
+    elif before is not None:
+        if before.record is not None:
+            return ops.add(before, g)
+        data = before.data + g
+    else:
+        data = settle(g)
+        if id(data) in given or getattr(data, "base", None) is not None:
+            data = ops.copy(data)
+    given.add(id(data))
     tensor = kind.__new__(kind)
-    tensor.data, tensor.record, tensor.grad = settle(g), None, None
+    tensor.data, tensor.record, tensor.grad = settle(data), record, None
     return tensor

@@ -9,15 +9,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
-from weakref import ref
 
 import numpy as np
 
 from tensorgrad import backend, ops
-from tensorgrad.backward import added, backward
+from tensorgrad.backward import backward
 from tensorgrad.ops.indexing import as_key
 from tensorgrad.primitive import return_as
-from tensorgrad.tape import Fan, Leaf, Record, Traced, add_hook, is_recording
+from tensorgrad.tape import Fan, Keeper, Leaf, Record, Traced, add_hook, is_recording, keeper_of
 from tensorgrad.writes import become, is_sole_owner, is_temporary, refuse_write, write_leaf
 
 
@@ -138,8 +137,8 @@ class Tensor(Traced):
         record = self._recorded("register_hook")
 
         def call(_: Record, g: Any) -> Any:
-            from_sweep = g if isinstance(g, Traced) else of_array(backend.settle(g))
-            changed = hook(ops.conj(from_sweep) if from_sweep.data.dtype.kind == "c" else from_sweep)
+            seen: Any = g if isinstance(g, Traced) else of_array(ops.copy(backend.settle(g)))  # the hook's to keep
+            changed = hook(ops.conj(seen) if seen.data.dtype.kind == "c" else seen)
             if changed is None:
                 return None
             changed = changed if isinstance(changed, Traced) else Tensor(changed, device=self_device)
@@ -148,6 +147,7 @@ class Tensor(Traced):
                     f"register_hook: the hook returned a gradient of shape {tuple(changed.data.shape)} for a tensor of "
                     f"shape {tuple(record.shape)}"
                 )
+            changed = changed if changed.data.dtype == record.dtype else ops.astype(changed, record.dtype)
             changed = ops.conj(changed) if changed.data.dtype.kind == "c" else changed
             return changed if isinstance(g, Traced) else changed.data
 
@@ -159,19 +159,13 @@ class Tensor(Traced):
         record = self._recorded("retain_grad")
         if isinstance(record, Leaf):
             return
-        owner = ref(self)
-
-        def keep(_: Record, g: Any) -> None:
-            tensor = owner()
-            if tensor is not None:
-                tensor.grad = added(tensor.grad, ops.conj(g) if g.dtype.kind == "c" else g, Tensor, set(), tensor)
-
-        add_hook(record, keep)
+        if keeper_of(self) is None:
+            add_hook(record, Keeper(self))
 
     def _recorded(self, what: str) -> Record:
         if self.record is None:
             raise RuntimeError(
-                f"{what}: the tensor of shape {self.shape} has no gradient; it must require one or depend on one that does"
+                f"{what}: the tensor of shape {self.shape} has no gradient; it must require one, or rest on what does"
             )
         return self.record
 
@@ -264,7 +258,8 @@ class Tensor(Traced):
     def __bool__(self) -> bool:
         if self.size != 1:
             raise ValueError(
-                f"the truth of a tensor of shape {self.shape} is ambiguous; use any(x) or all(x), or compare one element"
+                f"bool: the truth of a tensor of shape {self.shape} is ambiguous, it has {self.size} elements; "
+                "use any(x) or all(x), or compare one element"
             )
         return bool(backend.item(self.data))
 
@@ -327,7 +322,8 @@ class Tensor(Traced):
     def __setitem__(self, key: Any, value: Any) -> None:
         if is_temporary(sys.getrefcount(self)):
             raise TypeError(
-                "this writes into a temporary and would be lost, as in x[i][j] = v; write x[i, j] = v, or name the tensor"
+                "x[key] = value: this writes into a temporary and would be lost, as in x[i][j] = v; "
+                "write x[i, j] = v, or name the tensor"
             )
         key = as_key(key)
         if isinstance(self.record, Leaf):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tensorgrad.backend import is_inexact, library_of, move
-from tensorgrad.tape import Leaf, Traced, is_recording, tick
+from tensorgrad.tape import Keeper, Leaf, Traced, add_hook, is_recording, keeper_of, tick
 
 
 def become(target: Traced, result: Any, what: str) -> Traced:
@@ -33,7 +33,11 @@ def become(target: Traced, result: Any, what: str) -> Traced:
     if data.dtype != dtype:
         raise TypeError(f"{what}: the result is {data.dtype} and the tensor {dtype}; use astype first")
     if record is not None or is_recording():
+        keeper = keeper_of(target)
         target.record = record if is_inexact(data.dtype) else None
+        if keeper is not None and target.record is not None:  # retain_grad is about the tensor, not one of its values
+            keeper.owner = lambda: None
+            add_hook(target.record, Keeper(target))
     target.data = data
     return target
 
