@@ -27,15 +27,15 @@ def asarray(
 ) -> Tensor:
     """A tensor of numbers, nested lists, an array or a tensor.   (...) -> (...)
 
-    An array is kept by reference unless `copy=True`, a Tensor comes back as it is. Python floats take the default
-    dtype. Raises TypeError for strings and objects, ValueError for ragged lists and unknown devices.
+    An array is kept by reference unless `copy=True` or it becomes a leaf; a Tensor comes back as it is. Python floats
+    take the default dtype. Raises TypeError for strings and objects, ValueError for ragged lists and unknown devices.
 
     >>> import tensorgrad as tg
     >>> tg.asarray([[1, 2], [3, 4]])
     Tensor([[1, 2],
             [3, 4]])
     """
-    if isinstance(obj, Tensor) and not requires_grad:
+    if isinstance(obj, Tensor) and (obj.requires_grad or not requires_grad):
         tensor = obj if dtype is None or obj.dtype == np.dtype(dtype) else ops.astype(obj, dtype)
         tensor = tensor if device is None else tensor.to_device(device)
         copied: Tensor = ops.copy(tensor) if copy and tensor is obj else tensor
@@ -152,7 +152,7 @@ def linspace(
     endpoint: bool = True,
     requires_grad: bool = False,
 ) -> Tensor:
-    """num evenly spaced values from start to stop.   -> (num,)
+    """Values evenly spaced, `num` of them, from start to stop.   -> (num,)
 
     >>> import tensorgrad as tg
     >>> tg.linspace(0, 1, 3)

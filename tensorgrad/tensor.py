@@ -14,10 +14,11 @@ import numpy as np
 
 from tensorgrad import backend, ops
 from tensorgrad.backward import backward
+from tensorgrad.interchange import UfuncDoor, answer_function
 from tensorgrad.ops.indexing import as_key
 from tensorgrad.primitive import return_as
 from tensorgrad.tape import Fan, Keeper, Leaf, Record, Traced, add_hook, is_recording, keeper_of
-from tensorgrad.writes import become, is_sole_owner, is_temporary, refuse_write, write_leaf
+from tensorgrad.writes import become, fitting, is_sole_owner, is_temporary, refuse_write, write_leaf
 
 
 class Tensor(Traced):
@@ -25,9 +26,10 @@ class Tensor(Traced):
 
     data: numbers, nested lists, an array or a Tensor; an array is kept by reference, not copied. Python floats
     become float32 unless `tensorgrad.set_default_dtype` says otherwise.
-    requires_grad: make it a leaf, where gradients come to rest in `.grad`. dtype, device: convert or move first.
-    Raises TypeError for strings and objects, for a dtype without gradients that requires one, and ValueError for
-    ragged lists and unknown devices.
+    requires_grad: make it a leaf, where gradients come to rest in `.grad`; its array is then its own, a copy where
+    somebody else holds it. dtype, device: convert or move first.
+    Raises TypeError for strings and objects, for a dtype without gradients that requires one, ValueError for
+    ragged lists and unknown devices, and RuntimeError for what an op recorded, whose gradient would be lost.
 
     >>> import tensorgrad as tg
     >>> x = tg.Tensor([1.0, 2.0], requires_grad=True)
@@ -37,12 +39,15 @@ class Tensor(Traced):
     """
 
     __slots__ = ()
-    __array_ufunc__: Any = None  # a NumPy ufunc on a tensor raises; ndarray * tensor comes to __rmul__
+    __array_ufunc__: Any = UfuncDoor()  # a NumPy ufunc on a tensor raises; ndarray * tensor comes to ops.multiply
+    __array_function__ = answer_function
     __array_priority__ = 1000
     plain: type[Tensor]
 
     def __init__(self, data: Any, requires_grad: bool = False, dtype: Any = None, device: str | None = None) -> None:
         if isinstance(data, Traced):
+            if not (data.record is None or isinstance(data.record, Leaf)):
+                _refuse_values(data, "use the tensor itself, or t.detach()")
             data = data.data
         elif isinstance(data, (list, tuple)):
             data = _without_tensors(data)
@@ -122,6 +127,8 @@ class Tensor(Traced):
                     f"requires_grad: a {self.dtype} tensor of shape {self.shape} has no gradient; floating and complex "
                     "ones have: use astype, or pass dtype="
                 )
+            if not is_sole_owner(self):  # optimizers write into a leaf's array
+                self.data = ops.copy(self.data)
             self.record = Leaf.of(self, self.shape, self.dtype)
         return self
 
@@ -325,59 +332,65 @@ class Tensor(Traced):
                 "x[key] = value: this writes into a temporary and would be lost, as in x[i][j] = v; "
                 "write x[i, j] = v, or name the tensor"
             )
-        key = as_key(key)
         if isinstance(self.record, Leaf):
             refuse_write(self, "x[key] = value")
-            new = ops.setitem(self.data, value.data if isinstance(value, Traced) else value, key)
+        value = _without_tensors(value) if isinstance(value, (list, tuple)) else value
+        key, value = as_key(key), fitting(value, self, "x[key] = value")
+        values = value.data if isinstance(value, Traced) else value
+        if isinstance(self.record, Leaf):
+            new = ops.setitem(self.data, values, key)
             write_leaf(self, lambda array: array.__setitem__(..., new))
         elif (
             self.record is None
             and not (isinstance(value, Traced) and value.record is not None and is_recording())
-            and isinstance(self.data, np.ndarray)
+            and (isinstance(values, np.ndarray) or not backend.is_array(values))
             and is_sole_owner(self)
         ):
-            self.data[key] = value.data if isinstance(value, Traced) else value
+            try:
+                self.data[key] = values
+            except Exception as error:
+                raise ops.setitem.op.explain(error, self.data, values, key) from error
         else:
-            become(self, ops.setitem(self, value, key), "x[key] = value")
+            _write(self, ops.setitem(self, value, key), "x[key] = value")
 
-    def __iadd__(self, other: Any) -> Any:
-        return become(self, ops.add(self, other), "x += y")
+    def __iadd__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.add(self, other), "x += y")
 
-    def __isub__(self, other: Any) -> Any:
-        return become(self, ops.subtract(self, other), "x -= y")
+    def __isub__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.subtract(self, other), "x -= y")
 
-    def __imul__(self, other: Any) -> Any:
-        return become(self, ops.multiply(self, other), "x *= y")
+    def __imul__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.multiply(self, other), "x *= y")
 
-    def __itruediv__(self, other: Any) -> Any:
-        return become(self, ops.divide(self, other), "x /= y")
+    def __itruediv__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.divide(self, other), "x /= y")
 
-    def __ifloordiv__(self, other: Any) -> Any:
-        return become(self, ops.floor_divide(self, other), "x //= y")
+    def __ifloordiv__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.floor_divide(self, other), "x //= y")
 
-    def __imod__(self, other: Any) -> Any:
-        return become(self, ops.remainder(self, other), "x %= y")
+    def __imod__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.remainder(self, other), "x %= y")
 
-    def __ipow__(self, other: Any) -> Any:
-        return become(self, ops.pow(self, other), "x **= y")
+    def __ipow__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.pow(self, other), "x **= y")
 
-    def __imatmul__(self, other: Any) -> Any:
-        return become(self, ops.matmul(self, other), "x @= y")
+    def __imatmul__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.matmul(self, other), "x @= y")
 
-    def __iand__(self, other: Any) -> Any:
-        return become(self, ops.bitwise_and(self, other), "x &= y")
+    def __iand__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.bitwise_and(self, other), "x &= y")
 
-    def __ior__(self, other: Any) -> Any:
-        return become(self, ops.bitwise_or(self, other), "x |= y")
+    def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.bitwise_or(self, other), "x |= y")
 
-    def __ixor__(self, other: Any) -> Any:
-        return become(self, ops.bitwise_xor(self, other), "x ^= y")
+    def __ixor__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.bitwise_xor(self, other), "x ^= y")
 
-    def __ilshift__(self, other: Any) -> Any:
-        return become(self, ops.bitwise_left_shift(self, other), "x <<= y")
+    def __ilshift__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.bitwise_left_shift(self, other), "x <<= y")
 
-    def __irshift__(self, other: Any) -> Any:
-        return become(self, ops.bitwise_right_shift(self, other), "x >>= y")
+    def __irshift__(self, other: Any) -> Any:  # type: ignore[misc]
+        return _write(self, ops.bitwise_right_shift(self, other), "x >>= y")
 
     # ── operators: the ops themselves ───────────────────────────────────────────────────────────────────
 
@@ -486,10 +499,32 @@ def of_array(array: Any) -> Tensor:
 
 
 def _without_tensors(data: Any) -> Any:
-    """A nested list with the values of the tensors in it."""
+    """A nested list with the values of the tensors in it. Raises RuntimeError where they would lose a gradient."""
     if isinstance(data, (list, tuple)):
         return [_without_tensors(each) for each in data]
-    return backend.to_numpy(data.data) if isinstance(data, Traced) else data
+    if not isinstance(data, Traced):
+        return data
+    if data.record is not None:
+        _refuse_values(data, "join tensors with tensorgrad.stack([...]), or detach() them")
+    return backend.to_numpy(data.data)
+
+
+def _write(target: Tensor, result: Any, what: str) -> Tensor:
+    """Give a tensor a new value in its own dtype, as in-place operators of ndarray do."""
+    fitting(result, target, what)
+    if result.dtype != target.dtype:
+        result = ops.astype(result, target.dtype)
+    become(target, result, what)
+    return target
+
+
+def _refuse_values(tensor: Traced, instead: str) -> None:
+    """Raise where recording is on and a tensor is made of another's values, without its record."""
+    if is_recording():
+        raise RuntimeError(
+            f"Tensor: the values of a tensor of shape {tuple(tensor.data.shape)} that requires a gradient would lose "
+            f"it in a new tensor; {instead}"
+        )
 
 
 def _is_operand(other: object) -> bool:

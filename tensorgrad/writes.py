@@ -6,14 +6,16 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from tensorgrad.backend import is_inexact, library_of, move
+import numpy as np
+
+from tensorgrad.backend import as_array, device_of, is_array, is_inexact, library_of, move, natural
 from tensorgrad.tape import Keeper, Leaf, Traced, add_hook, is_recording, keeper_of, tick
 
 
 def become(target: Traced, result: Any, what: str) -> Traced:
     """Give `target` the value of `result`, and its record: the tape behind the old value stays as it was.
 
-    The new value takes the target's dtype and must have its shape. Raises RuntimeError for a leaf that requires a
+    Raises ValueError and TypeError where shape or dtype would change, and RuntimeError for a leaf that requires a
     gradient while recording; under `no_grad` such a leaf is written in place and remembers when.
     """
     data = result.data if isinstance(result, Traced) else result
@@ -23,15 +25,15 @@ def become(target: Traced, result: Any, what: str) -> Traced:
             f"{what}: the result has shape {tuple(data.shape)} and does not fit into the tensor of shape "
             f"{tuple(shape)}; write a new tensor instead"
         )
-    if data.dtype.kind != dtype.kind and "biufc".index(data.dtype.kind) > "biufc".index(dtype.kind):
-        raise TypeError(f"{what}: {data.dtype} values do not fit into a {dtype} tensor; use astype first")
+    if data.dtype != dtype:
+        raise TypeError(
+            f"{what}: the result is {data.dtype} and the tensor of shape {tuple(shape)} is {dtype}; use astype first"
+        )
     if isinstance(target.record, Leaf):
         refuse_write(target, what)
-        write_leaf(target, lambda array: array.__setitem__(..., move(data, _device(array))))
+        write_leaf(target, lambda array: array.__setitem__(..., move(data, device_of(array))))
         return target
     record = result.record if isinstance(result, Traced) else None
-    if data.dtype != dtype:
-        raise TypeError(f"{what}: the result is {data.dtype} and the tensor {dtype}; use astype first")
     if record is not None or is_recording():
         keeper = keeper_of(target)
         target.record = record if is_inexact(data.dtype) else None
@@ -40,11 +42,6 @@ def become(target: Traced, result: Any, what: str) -> Traced:
             add_hook(target.record, Keeper(target))
     target.data = data
     return target
-
-
-def _device(array: Any) -> str:
-    library = library_of(array)
-    return "cpu" if library is None else library.device
 
 
 def refuse_write(target: Traced, what: str) -> None:
@@ -70,8 +67,42 @@ def write_leaf(target: Traced, write: Callable[[Any], Any]) -> None:
 def is_sole_owner(target: Traced) -> bool:
     """Whether nobody but the tensor holds its array, so that writing in place changes nothing else."""
     data = target.data
-    # The slot, the local name and the argument of getrefcount hold it; a view would have a base.
-    return getattr(data, "base", data) is None and data.flags.writeable and sys.getrefcount(data) == 3
+    if not isinstance(data, np.ndarray):
+        return False
+    return data.base is None and data.flags.writeable and sys.getrefcount(data) == _SOLE  # a view would have a base
+
+
+def _count_of_sole() -> int:
+    """What getrefcount says, here, of an array that only a tensor's slot holds."""
+    target = Traced()
+    target.data = np.empty(0)
+    data = target.data
+    return sys.getrefcount(data)
+
+
+_SOLE = _count_of_sole()
+
+
+def fitting(value: Any, target: Traced, what: str) -> Any:
+    """A value to be written, as a number, an array or a tensor whose kind of number the target holds.
+
+    Raises TypeError where the write would drop a fraction or an imaginary part.
+    """
+    if isinstance(value, (list, tuple)) or not isinstance(value, (Traced, bool, int, float, complex)):
+        value = as_array(value, device=None if is_array(value) else device_of(target.data))
+    data = value.data if isinstance(value, Traced) else value
+    dtype = target.data.dtype
+    kind = data.dtype.kind if hasattr(data, "dtype") else natural(data).kind
+    if _RANK[kind] > _RANK[dtype.kind]:
+        given = data.dtype if hasattr(data, "dtype") else type(data).__name__
+        raise TypeError(
+            f"{what}: {given} values do not fit into a tensor of dtype {dtype} and shape {tuple(target.data.shape)}; "
+            "use astype first, on either"
+        )
+    return value
+
+
+_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}
 
 
 class _Probe:
