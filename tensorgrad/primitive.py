@@ -26,6 +26,7 @@ import numpy as np
 
 from tensorgrad import backend
 from tensorgrad.backend import NUMPY, library_among
+from tensorgrad.call_body import source_of
 from tensorgrad.tape import CONSTANT, Fan, Record, Traced, current, tick, watched
 from tensorgrad.writes import become
 
@@ -82,6 +83,9 @@ class Op:
         self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name)) if own else {}
 
         self.parameters = list(inspect.signature(kernel).parameters.values())[1:]
+        private = [p.name for p in self.parameters if p.name.startswith("_")]
+        if private:
+            raise TypeError(f"{self.name}: a parameter may not start with an underscore, as {private[0]!r} does")
         variadic = [p.name for p in self.parameters if p.kind is p.VAR_POSITIONAL]
         self.parts = variadic[0] if variadic else None
         self.names = [p.name for p in self.parameters if p.name != self.parts]
@@ -360,146 +364,6 @@ def _shape_of(value: Any) -> Any:
     return tuple([_shape_of(each) for each in value]) if isinstance(value, tuple) else getattr(value, "shape", ())
 
 
-def _source_of(op: Op, direct: bool) -> str:
-    """The call body of an op, as source text."""
-    arrays, parts = op.arrays, op.parts
-    data = {name: f"{name}_data" if name in arrays else name for name in op.names}
-    flat = ", ".join(data[name] for name in op.names) + (", *parts_data" if parts else "")
-    results = "saved" if op.saves else "result"
-    has_out = op.blocks == "all" and op.results == 1 and not op.saves
-    lines = [f"def {op.name}({_signature(op, has_out)}):"]
-    add = lines.append
-
-    add("    traced = False")
-    for name in arrays:
-        add(
-            f"    if isinstance({name}, Traced): {name}_data = {name}.data; {name}_record = {name}.record; traced = True"
-        )
-        add(f"    else: {name}_data = {name}; {name}_record = None")
-    if parts:
-        add(f"    parts_data = tuple([each.data if isinstance(each, Traced) else each for each in {parts}])")
-        add(f"    parts_record = tuple([each.record if isinstance(each, Traced) else None for each in {parts}])")
-        add(f"    if not traced: traced = any([isinstance(each, Traced) for each in {parts}])")
-
-    first = "False"
-    if arrays:
-        first = f"{arrays[0]}_data.__class__ is ndarray"
-    elif parts:
-        first = "parts_data and parts_data[0].__class__ is ndarray"
-    call = ", ".join(_pass(parameter, data) for parameter in op.parameters)
-    add("    try:")
-    add(f"        if {first}:")
-    add(f"            {results} = " + (f"function({call})" if direct else f"kernel(xp, {call})"))
-    if op.lift is not None and op.ruled and not op.saves and op.results == 1:
-        compare = f"{op.lifted_names[0]}_data" if arrays else "parts_data[0]"
-        others = parts is not None and not arrays
-        test = f"result.dtype is not {compare}.dtype" + (" or len(parts_data) > 1" if others else "")
-        add(f"            if {test}: values, result = relift(result, {flat}); {_unpack(op, data)}")
-    add("        else:")
-    add(f"            values, {results} = elsewhere({flat}); {_unpack(op, data)}")
-    add("    except Exception as error:")
-    add(f"        raise explain(error, {flat}) from error")
-
-    if op.saves:
-        add("    result, saved = split(saved)")
-    if op.results == 1:
-        add("    if result.__class__ is not ndarray: result = settle(result)")
-        add("    if not traced: return result" + (" if out is None else fill(out, result)" if has_out else ""))
-        add("    tensor = new(Tensor); tensor.data = result; tensor.grad = None; tensor.record = None")
-    else:
-        add("    result = tuple([settle(each) for each in result])")
-        add("    if not traced: return result")
-    finish = "tensor" if op.results == 1 else "results(Tensor, None, result)"
-    done = (
-        f"return {finish}" if not has_out else f"return {finish} if out is None else become(out, {finish}, {op.name!r})"
-    )
-
-    recorded = [f"{name}_record" for name in arrays]
-    none = " and ".join([f"{each} is None" for each in recorded] + (["not any(parts_record)"] if parts else []))
-    if op.constant or not (recorded or parts):
-        add(f"    {done}")
-        return "\n".join(lines) + "\n"
-    add(f"    if ({none}) or (scope := current()) is None: {done}")
-    kind = "result.dtype.kind in 'fc'" if op.results == 1 else "any([each.dtype.kind in 'fc' for each in result])"
-    unruled = [name for name in arrays if name not in op.ruled]
-    for name in unruled:
-        add(f"    if {name}_record is not None and {kind}: raise no_gradient({name!r})")
-    if parts and parts not in op.ruled:
-        add(f"    if any(parts_record) and {kind}: raise no_gradient({parts!r})")
-    if not op.ruled:
-        add(f"    {done}")
-        return "\n".join(lines) + "\n"
-    if "dtype" in op.names or op.results > 1:
-        add(f"    if not ({kind}): {done}")
-    add("    record = new(Record)" + ("; tensor.record = record" if op.results == 1 else ""))
-    inputs = [
-        f"{name}_record if {name}_record is not None else CONSTANT if {name}_data.__class__ is ndarray else plain({name}_data)"
-        if name in arrays
-        else name
-        for name in op.names
-    ]
-    if parts:
-        inputs.append("*[plain(each) if of is None else of for each, of in zip(parts_data, parts_record)]")
-    add(f"    record.op = op; record.inputs = ({', '.join(inputs)},)")
-    kept = [_keep(op, name, data) for name in op.kept_names]
-    kept += [f"shape_of({'parts_data' if name == op.parts else data[name]})" for name in op.kept_shapes]
-    add(f"    record.kept = ({''.join(each + ', ' for each in kept)})")
-    if op.results == 1:
-        add("    record.shape = result.shape; record.dtype = result.dtype")
-    add("    record.serial = tick(); record.scope = scope")
-    if op.results > 1:
-        add("    tensors = results(Tensor, record, result)")
-    add(f"    if scope.watchers: watched(record, ({flat},), result)")
-    if op.results > 1:
-        done = "return tensors"
-    add(f"    {done}")
-    return "\n".join(lines) + "\n"
-
-
-def _signature(op: Op, has_out: bool) -> str:
-    """The kernel's parameters after xp, defaults by reference, and `out=` for elementwise ops."""
-    shown, star = [], False
-    parameters = op.parameters
-    for place, parameter in enumerate(parameters):
-        if parameter.kind is parameter.KEYWORD_ONLY and not star and not op.parts:
-            shown.append("*")
-            star = True
-        text = f"*{parameter.name}" if parameter.kind is parameter.VAR_POSITIONAL else parameter.name
-        if parameter.default is not parameter.empty:
-            text += f"=defaults[{parameter.name!r}]"
-        shown.append(text)
-        following = parameters[place + 1 :]
-        if parameter.kind is parameter.POSITIONAL_ONLY and not any(p.kind is p.POSITIONAL_ONLY for p in following):
-            shown.append("/")
-    if has_out:
-        shown += ["out=None"] if star or op.parts else ["*", "out=None"]
-    return ", ".join(shown)
-
-
-def _pass(parameter: inspect.Parameter, data: dict[str, str]) -> str:
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        return "*parts_data"
-    name = data[parameter.name]
-    return f"{parameter.name}={name}" if parameter.kind is parameter.KEYWORD_ONLY else name
-
-
-def _unpack(op: Op, data: dict[str, str]) -> str:
-    """Take the operands back from `values`, cast where dtypes were lifted."""
-    lines = [f"{data[name]} = values[{op.names.index(name)}]" for name in op.arrays]
-    return "; ".join(lines + ([f"parts_data = values[{len(op.names)}:]"] if op.parts else []))
-
-
-def _keep(op: Op, name: str, data: dict[str, str]) -> str:
-    """What is kept under a name: nothing, where no recorded input's rule asks for it."""
-    value = "result" if name == "out" else "parts_data" if name == op.parts else data.get(name)
-    if value is None:
-        return f"saved[{op.saves.index(name)}]"
-    asking = op.kept_when[name]
-    if "joint" in asking or op.parts in asking or len(op.arrays) == 1 or asking == set(op.arrays):
-        return value
-    return f"{value} if {' or '.join(f'{each}_record is not None' for each in sorted(asking))} else None"
-
-
 def _fill(out: Any, result: Any) -> Any:
     """`out=` of a call without tensors: the result written into the caller's array."""
     if isinstance(out, Traced):
@@ -516,27 +380,27 @@ def return_as(kind: type) -> None:
     """Name the class that ops return their results as. Called once, by the room that defines it."""
     _plain_tensor[:] = [kind]
     for names in _bodies:
-        names["Tensor"] = kind
+        names["_Tensor"] = kind
     _bodies.clear()
 
 
 def _compile(op: Op, function: Any = None) -> Any:
     """Write the op's call body; into the function it already is, when rules arrive later."""
     direct = _library_function(op)
-    source = _source_of(op, direct is not None)
+    source = source_of(op, direct is not None)
     filename = f"<op {op.module}.{op.name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     names: dict[str, Any] = function.__globals__ if function is not None else {}
     names.update(
-        Traced=Traced, Record=Record, CONSTANT=CONSTANT, op=op, ndarray=np.ndarray, xp=NUMPY.namespace,
-        kernel=op.kernel_for(NUMPY.name), function=direct, elsewhere=op.elsewhere, relift=op.relift,
-        explain=op.explain, no_gradient=op.no_gradient, split=op.split, settle=backend.settle, plain=_plain,
-        shape_of=_shape_of, results=_results, new=object.__new__, current=current, tick=tick, watched=watched,
-        become=become, fill=_fill, __name__=op.module,
-        defaults={p.name: p.default for p in op.parameters},
+        _Traced=Traced, _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
+        _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
+        _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
+        _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _tick=tick, _watched=watched,
+        _become=become, _fill=_fill, __name__=op.module,
+        _defaults={p.name: p.default for p in op.parameters},
     )  # fmt: skip
     if _plain_tensor:
-        names["Tensor"] = _plain_tensor[0]
+        names["_Tensor"] = _plain_tensor[0]
     elif function is None:
         _bodies.append(names)
     scratch: dict[str, Any] = {}

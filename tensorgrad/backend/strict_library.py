@@ -127,6 +127,8 @@ def _method(name: str) -> Callable[..., Any]:
     plain = getattr(strict._array_object.Array, name)
 
     def method(self: StrictArray, *others: Any) -> Any:
+        if not all(isinstance(other, (StrictArray, bool, int, float, complex)) for other in others):
+            return NotImplemented  # a tensor's reflected operator takes over; an ndarray has none for us
         result = plain(self.inner, *[_lower(other) for other in others])
         if result is self.inner:
             return self

@@ -10,6 +10,7 @@ from tensorgrad.ops.shape import permute_dims, reshape
 from tensorgrad.primitive import op
 
 Pair = int | tuple[int, int]
+Two = tuple[int, int]
 
 
 def pair(value: Pair, what: str, name: str, least: int = 0) -> tuple[int, int]:
@@ -40,31 +41,12 @@ def window_counts(
 
 
 @op(linear=True)
-def unfold(
-    xp: Any,
-    x: Array,
-    /,
-    kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-) -> Array:
-    """Every window of an image as a column.   (n, c, h, w) -> (n, c kh kw, h' w')
-
-    h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1, and w' likewise, in windows.
-    Raises ValueError when the kernel is larger than the padded image.
-    """
-    if len(x.shape) != 4:
-        raise ValueError(f"unfold: expected (n, c, h, w), got the shape {tuple(x.shape)}")
+def unfold_windows(xp: Any, x: Array, kernel: Two, stride: Two, padding: Two, dilation: Two) -> Array:
+    """Every window of an image as a column, the sizes checked by `unfold`.   (n, c, h, w) -> (n, c kh kw, h' w')"""
     n, c, h, w = x.shape
-    kh, kw = pair(kernel_size, "unfold", "kernel_size", 1)
-    (sh, sw), (dh, dw) = pair(stride, "unfold", "stride", 1), pair(dilation, "unfold", "dilation", 1)
-    ph, pw = pair(padding, "unfold", "padding")
-    rows, columns = window_counts(h, w, (kh, kw), (sh, sw), (ph, pw), (dh, dw), "unfold")
-    if ph or pw:
-        padded = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=x.dtype, device=x.device)
-        padded[:, :, ph : ph + h, pw : pw + w] = x
-        x = padded
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel, stride, padding, dilation
+    rows, columns = window_counts(h, w, kernel, stride, padding, dilation, "unfold")
+    x = _placed(xp, _placed(xp, x, 2, ph, h + 2 * ph), 3, pw, w + 2 * pw)
     windows = [
         xp.expand_dims(
             x[:, :, i * dh : i * dh + sh * (rows - 1) + 1 : sh, j * dw : j * dw + sw * (columns - 1) + 1 : sw], axis=2
@@ -76,43 +58,95 @@ def unfold(
 
 
 @op(linear=True)
-def fold(
-    xp: Any,
-    y: Array,
-    /,
-    output_size: tuple[int, int],
-    kernel_size: Pair,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-) -> Array:
-    """Columns added back into the windows they came from: the adjoint of unfold.   (n, c kh kw, h' w') -> (n, c, h, w)"""
-    h, w = pair(output_size, "fold", "output_size", 1)
-    kh, kw = pair(kernel_size, "fold", "kernel_size", 1)
-    (sh, sw), (dh, dw) = pair(stride, "fold", "stride", 1), pair(dilation, "fold", "dilation", 1)
-    ph, pw = pair(padding, "fold", "padding")
-    rows, columns = window_counts(h, w, (kh, kw), (sh, sw), (ph, pw), (dh, dw), "fold")
-    if len(y.shape) != 3 or y.shape[1] % (kh * kw) or y.shape[2] != rows * columns:
-        raise ValueError(
-            f"fold: expected (n, c * {kh * kw}, {rows * columns}) for an image of {h} x {w}, got the shape {tuple(y.shape)}"
-        )
+def fold_windows(xp: Any, y: Array, size: Two, kernel: Two, stride: Two, padding: Two, dilation: Two) -> Array:
+    """Columns added back into their windows, the sizes checked by `fold`.   (n, c kh kw, h' w') -> (n, c, h, w)"""
+    (h, w), (kh, kw), (sh, sw), (ph, pw), (dh, dw) = size, kernel, stride, padding, dilation
+    rows, columns = window_counts(h, w, kernel, stride, padding, dilation, "fold")
     n, c = y.shape[0], y.shape[1] // (kh * kw)
     y = xp.reshape(y, (n, c, kh * kw, rows, columns))
     image = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=y.dtype, device=y.device)
     for i in range(kh):
         for j in range(kw):
-            down = slice(i * dh, i * dh + sh * (rows - 1) + 1, sh)
-            along = slice(j * dw, j * dw + sw * (columns - 1) + 1, sw)
-            image[:, :, down, along] += y[:, :, i * kw + j, :, :]
+            piece = _spread(xp, _spread(xp, y[:, :, i * kw + j, :, :], 2, sh), 3, sw)
+            image = image + _placed(xp, _placed(xp, piece, 2, i * dh, h + 2 * ph), 3, j * dw, w + 2 * pw)
     return image[:, :, ph : ph + h, pw : pw + w]
 
 
-unfold.vjp(
-    x=lambda g, kernel_size, stride, padding, dilation, x_shape: fold(
-        g, tuple(x_shape[2:]), kernel_size, stride, padding, dilation
+def _zeros(xp: Any, x: Array, axis: int, size: int) -> Array:
+    """Zeros like x, with `size` of them along an axis."""
+    return xp.zeros((*x.shape[:axis], size, *x.shape[axis + 1 :]), dtype=x.dtype, device=x.device)
+
+
+def _placed(xp: Any, x: Array, axis: int, before: int, total: int) -> Array:
+    """x among zeros along an axis: `before` of them first, `total` elements in all."""
+    after = total - before - x.shape[axis]
+    parts = [_zeros(xp, x, axis, before)] * (before > 0) + [x] + [_zeros(xp, x, axis, after)] * (after > 0)
+    return xp.concat(parts, axis=axis) if len(parts) > 1 else x
+
+
+def _spread(xp: Any, x: Array, axis: int, stride: int) -> Array:
+    """stride - 1 zeros between the elements along an axis."""
+    if stride == 1:
+        return x
+    apart = xp.expand_dims(x, axis=axis + 1)
+    apart = xp.concat([apart, _zeros(xp, apart, axis + 1, stride - 1)], axis=axis + 1)
+    wide = xp.reshape(apart, (*x.shape[:axis], x.shape[axis] * stride, *x.shape[axis + 1 :]))
+    return wide[(*(slice(None),) * axis, slice(0, (x.shape[axis] - 1) * stride + 1), ...)]
+
+
+unfold_windows.vjp(
+    x=lambda g, kernel, stride, padding, dilation, x_shape: fold_windows(
+        g, tuple(x_shape[2:]), kernel, stride, padding, dilation
     )
 )
-fold.vjp(y=lambda g, kernel_size, stride, padding, dilation: unfold(g, kernel_size, stride, padding, dilation))
+fold_windows.vjp(
+    y=lambda g, kernel, stride, padding, dilation: unfold_windows(g, kernel, stride, padding, dilation)
+)
+
+
+def unfold(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Any:
+    """Every window of an image as a column.   (n, c, h, w) -> (n, c kh kw, h' w')
+
+    h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1, and w' likewise, in windows.
+    Raises ValueError when the kernel is larger than the padded image.
+
+    >>> import tensorgrad as tg
+    >>> tg.unfold(tg.ones((1, 2, 4, 4)), 3).shape
+    (1, 18, 4)
+    """
+    if len(x.shape) != 4:
+        raise ValueError(f"unfold: expected (n, c, h, w), got the shape {tuple(x.shape)}")
+    kernel, moves = _moves("unfold", kernel_size, stride, padding, dilation)
+    window_counts(x.shape[2], x.shape[3], kernel, *moves, "unfold")
+    return unfold_windows(x, kernel, *moves)
+
+
+def fold(
+    y: Any, /, output_size: Pair, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+) -> Any:
+    """Columns added back into the windows they came from: the adjoint of unfold.   (n, c kh kw, h' w') -> (n, c, h, w)
+
+    Raises ValueError when the columns are not those of an image of output_size.
+
+    >>> import tensorgrad as tg
+    >>> tg.fold(tg.ones((1, 4, 4)), (3, 3), 2).tolist()
+    [[[[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]]]
+    """
+    h, w = pair(output_size, "fold", "output_size", 1)
+    kernel, moves = _moves("fold", kernel_size, stride, padding, dilation)
+    rows, columns = window_counts(h, w, kernel, *moves, "fold")
+    area = kernel[0] * kernel[1]
+    if len(y.shape) != 3 or y.shape[1] % area or y.shape[2] != rows * columns:
+        raise ValueError(
+            f"fold: expected (n, c * {area}, {rows * columns}) for an image of {h} x {w}, got the shape {tuple(y.shape)}"
+        )
+    return fold_windows(y, (h, w), kernel, *moves)
+
+
+def _moves(what: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Two, tuple[Two, Two, Two]]:
+    """The kernel's size, and (stride, padding, dilation), each a pair."""
+    moves = pair(stride, what, "stride", 1), pair(padding, what, "padding"), pair(dilation, what, "dilation", 1)
+    return pair(kernel_size, what, "kernel_size", 1), moves
 
 
 # ── convolutions: compositions of windows and one product ──────────────────────────────────────────────────

@@ -186,11 +186,6 @@ take_along_axis.vjp(x=_take_along_dx)
 # ── compositions ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def index(x: Any, key: Any) -> Any:
-    """x[key], with tensors and lists allowed in the key."""
-    return getitem(x, as_key(key))
-
-
 def unstack(x: Any, /, *, axis: int = 0) -> tuple[Any, ...]:
     """The slices along an axis.   (.., n, ..) -> n x (...)
 

@@ -77,7 +77,8 @@ def var(xp: Any, x: Array, /, axis: Axis = None, correction: float = 0.0, keepdi
     axis = checked(axis, x, "var")
     centred = x - xp.mean(x, axis=axis, keepdims=True)
     size = count(x.shape, axis)
-    squares = centred * xp.conj(centred) if xp.isdtype(x.dtype, "complex floating") else centred * centred
+    is_complex = xp.isdtype(x.dtype, "complex floating")
+    squares = xp.real(centred * xp.conj(centred)) if is_complex else centred * centred
     total = xp.sum(squares, axis=axis, keepdims=keepdims)
     if size <= correction:
         return total * xp.nan, centred

@@ -1,0 +1,36 @@
+"""The cases of the vocabulary, one file per file of ops: what each op takes, and what to compare it with."""
+
+from tensorgrad.testing.case import Case
+from tensorgrad.testing.cases import (
+    activation,
+    arithmetic,
+    arrays,
+    convolution,
+    elementwise,
+    indexing,
+    linalg,
+    loss,
+    normalization,
+    padding,
+    pooling,
+    reduction,
+    shape,
+)
+
+CASES: list[Case] = [
+    *arrays.CASES,
+    *elementwise.CASES,
+    *arithmetic.CASES,
+    *shape.CASES,
+    *indexing.CASES,
+    *reduction.CASES,
+    *linalg.CASES,
+    *activation.CASES,
+    *normalization.CASES,
+    *convolution.CASES,
+    *padding.CASES,
+    *pooling.CASES,
+    *loss.CASES,
+]
+
+__all__ = ["CASES"]

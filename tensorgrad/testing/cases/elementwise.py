@@ -1,0 +1,81 @@
+"""Cases of ops/elementwise.py."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+
+from tensorgrad import ops
+from tensorgrad.testing.case import case
+from tensorgrad.testing.strategies import booleans, given_args, integers, reals
+
+
+def _clip_bounds(shift: float) -> object:
+    """Bounds that no element of a grid of halves comes near."""
+    return given_args(lambda _: st.sampled_from([None, shift, shift + 0.5]))
+
+
+CASES = [
+    case(ops.real, np.real, x=reals(), _complex=True),
+    case(ops.imag, np.imag, x=reals(), _complex=True),
+    case(ops.conj, np.conj, x=reals(), _complex=True),
+    case(ops.positive, np.positive, x=reals(), _complex=True),
+    case(ops.copy, lambda x: x, x=reals(), _complex=True),
+    case(ops.astype, lambda x, dtype: x.astype(dtype), x=reals(), dtype=np.dtype("complex128")),
+    case(ops.astype, lambda x, dtype: x.astype(dtype), x=reals(), dtype=np.dtype("int64"), _name="astype to integers"),
+    case(ops.exp, np.exp, x=reals(-3, 3), _complex=True),
+    case(ops.expm1, np.expm1, x=reals(-3, 3), _complex=True),
+    case(ops.log, np.log, x=reals(0.1, 10), _complex=True),
+    case(ops.log1p, np.log1p, x=reals(-0.8, 5), _complex=True),
+    case(ops.log2, np.log2, x=reals(0.1, 10), _complex=True),
+    case(ops.log10, np.log10, x=reals(0.1, 10), _complex=True),
+    case(ops.sqrt, np.sqrt, x=reals(0.1, 10), _complex=True),
+    case(ops.square, np.square, x=reals(), _complex=True),
+    case(ops.reciprocal, lambda x: 1 / x, x=reals(0.3, 3), _complex=True),
+    case(ops.sin, np.sin, x=reals(-4, 4), _complex=True),
+    case(ops.cos, np.cos, x=reals(-4, 4), _complex=True),
+    case(ops.tan, np.tan, x=reals(-1.2, 1.2), _complex=True),
+    case(ops.asin, np.asin, x=reals(-0.8, 0.8), _complex=True),
+    case(ops.acos, np.acos, x=reals(-0.8, 0.8), _complex=True),
+    case(ops.atan, np.atan, x=reals(-0.8, 0.8), _complex=True),
+    case(ops.atan, np.atan, x=reals(-4, 4), _name="atan, far"),
+    case(ops.sinh, np.sinh, x=reals(), _complex=True),
+    case(ops.cosh, np.cosh, x=reals(), _complex=True),
+    case(ops.tanh, np.tanh, x=reals(-1.2, 1.2), _complex=True),
+    case(ops.tanh, np.tanh, x=reals(-4, 4), _name="tanh, far"),
+    case(ops.asinh, np.asinh, x=reals(-0.8, 0.8), _complex=True),
+    case(ops.asinh, np.asinh, x=reals(-4, 4), _name="asinh, far"),
+    case(ops.acosh, np.acosh, x=reals(1.3, 4), _complex=True),
+    case(ops.atanh, np.atanh, x=reals(-0.8, 0.8), _complex=True),
+    case(ops.sign, np.sign, x=reals(avoid=(0.0,))),
+    case(ops.sign, lambda x: x / np.abs(x), x=reals(0.3, 2), _complex=True, _name="sign of complex numbers"),
+    case(ops.abs, np.abs, x=reals(avoid=(0.0,))),
+    case(ops.abs, np.abs, x=reals(0.3, 2), _complex=True, _name="abs of complex numbers"),
+    case(ops.zeros_like, np.zeros_like, x=reals(constant=True)),
+    case(ops.ones_like, np.ones_like, x=reals(constant=True)),
+    case(ops.empty_like, None, x=integers(0, 1, "0 n")),
+    case(ops.full_like, np.full_like, x=reals(constant=True), fill_value=2.5),
+    case(ops.floor, np.floor, x=reals(avoid=(-2.0, -1.0, 0.0, 1.0, 2.0))),
+    case(ops.ceil, np.ceil, x=reals(avoid=(-2.0, -1.0, 0.0, 1.0, 2.0))),
+    case(ops.trunc, np.trunc, x=reals(avoid=(-2.0, -1.0, 0.0, 1.0, 2.0))),
+    case(ops.round, np.round, x=reals(avoid=(-1.5, -0.5, 0.5, 1.5))),
+    case(ops.isfinite, np.isfinite, x=reals(constant=True)),
+    case(ops.isinf, np.isinf, x=reals(constant=True)),
+    case(ops.isnan, np.isnan, x=reals(constant=True)),
+    case(ops.signbit, np.signbit, x=reals(constant=True)),
+    case(ops.logical_not, np.logical_not, x=booleans()),
+    case(ops.bitwise_invert, np.bitwise_invert, x=integers()),
+    case(ops.where, np.where, condition=booleans(), x1=reals(), x2=reals(), _complex=True),
+    case(ops.where, np.where, condition=booleans(), x1=reals(), x2=1.5, _name="where, a number"),
+    case(ops.maximum, np.maximum, x1=reals(-2, 0.9, distinct=True), x2=reals(-1.03, 2.07, distinct=True, dims="*shape")),
+    case(ops.minimum, np.minimum, x1=reals(-2, 0.9, distinct=True), x2=reals(-1.03, 2.07, distinct=True, dims="*shape")),
+    case(ops.clip, np.clip, x=reals(avoid=(-1.0, -0.5, 0.5, 1.0)), min=_clip_bounds(-1.0), max=_clip_bounds(0.5)),
+    case(
+        ops.clip,
+        np.clip,
+        x=reals(avoid=(-1.0, 1.0)),
+        min=reals(-1.0001, -1.0),
+        max=reals(1.0, 1.0001),
+        _name="clip, bounds with gradients",
+    ),
+]

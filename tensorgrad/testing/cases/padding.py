@@ -1,0 +1,36 @@
+"""Cases of ops/padding.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+
+from tensorgrad import ops
+from tensorgrad.testing.case import case
+from tensorgrad.testing.strategies import reals
+
+_NAMES = {"replicate": "edge", "circular": "wrap"}
+
+
+def _pad(x: Any, pad_width: Any, mode: str, constant_values: float = 0.0) -> Any:
+    if mode == "constant":
+        return np.pad(x, pad_width, constant_values=constant_values)
+    return np.pad(x, pad_width, mode=_NAMES.get(mode, mode))  # type: ignore[call-overload]
+
+
+_widths = st.sampled_from([((0, 0), (0, 0)), ((1, 0), (0, 2)), ((2, 1), (1, 1))])
+
+CASES = [
+    case(ops.pad, _pad, x=reals(dims="n m"), pad_width=_widths, mode="constant", constant_values=st.sampled_from([0.0, 1.5])),
+    case(
+        ops.pad,
+        _pad,
+        x=reals(dims="n m"),
+        pad_width=_widths,
+        mode=st.sampled_from(["reflect", "symmetric", "replicate", "circular"]),
+        _sizes={"n": (3, 4), "m": (3, 4)},
+        _name="pad by what is there",
+    ),
+]
