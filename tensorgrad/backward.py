@@ -87,7 +87,7 @@ def sweep(
     if not heap:
         return found
     record = heappop(heap)
-    g = gradients.pop(record)
+    g = g_in = gradients.pop(record)
     try:
         while True:
             kind = record.__class__
@@ -164,6 +164,11 @@ def sweep(
         state.failure = f"an earlier sweep over this tape failed ({type(error).__name__}: {error}); record it again"
         if not retain and record.op is not None and not isinstance(record.kept, Sweep):
             record.kept = state
+        if isinstance(error, AttributeError) and not hasattr(g_in, "shape"):
+            raise TypeError(
+                f"a gradient rule of {record.op.name} returned a {type(g_in).__name__} where an array belongs "
+                f"({describe(record)})"
+            ) from error
         if isinstance(error, Exception) and not isinstance(error, RuntimeError):
             error.add_note(f"while sweeping {describe(record)}")
         raise

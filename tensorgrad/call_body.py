@@ -63,7 +63,7 @@ class _Writer:
 
     def run(self, direct: bool) -> None:
         op = self.op
-        results = "_saved" if op.saves else "_result"
+        results = "_saved" if op.saves or op.results > 1 else "_result"
         first = f"_data_{op.arrays[0]}" if op.arrays else "_data_parts and _data_parts[0]"
         on_numpy = f"{first}.__class__ is _ndarray" if op.arrays or op.parts else "False"
         call = ", ".join(self.passed(parameter) for parameter in op.parameters)
@@ -97,13 +97,15 @@ class _Writer:
 
     def wrap(self) -> None:
         op = self.op
-        if op.saves:
+        if op.saves or op.results > 1:
             self.add("_result, _saved = _split(_saved)")
         if op.results > 1:
             self.add("_result = tuple([_settle(_each) for _each in _result])", "if not _traced: return _result")
             return
         self.add("if _result.__class__ is not _ndarray: _result = _settle(_result)")
-        self.add("if not _traced: return _result" + (" if out is None else _fill(out, _result)" if self.has_out else ""))
+        self.add(
+            "if not _traced: return _result" + (" if out is None else _fill(out, _result)" if self.has_out else "")
+        )
         self.add("_tensor = _new(_Tensor); _tensor.data = _result; _tensor.grad = None")
 
     def finish(self, recorded: bool = False) -> str:

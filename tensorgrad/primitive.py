@@ -54,6 +54,9 @@ class Primitive(Protocol):
 
 registry: dict[str, Op] = {}  # every op by "module.name": tests, drawings and docs read it
 
+RESERVED = frozenset({"out", "isinstance", "tuple", "any", "zip"})  # what call bodies and rules say by these names
+LIBRARIES = ("numpy", "array_api", "cupy")  # whose own kinds of error are explained as the standard ones
+
 # How the sweep calls a rule: see `Op.rules`.
 IDENTITY, NOTHING, ONE, TWO, GATHER, PARTS = range(6)
 
@@ -83,13 +86,23 @@ class Op:
         self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name)) if own else {}
 
         self.parameters = list(inspect.signature(kernel).parameters.values())[1:]
-        private = [p.name for p in self.parameters if p.name.startswith("_")]
-        if private:
-            raise TypeError(f"{self.name}: a parameter may not start with an underscore, as {private[0]!r} does")
+        for p in self.parameters:
+            if p.name.startswith("_") or p.name in RESERVED:
+                raise TypeError(
+                    f"{self.name}: a parameter of an op may not be called {p.name!r}; {', '.join(sorted(RESERVED))} "
+                    "and names with a leading underscore are taken"
+                )
+            if p.kind is p.VAR_KEYWORD:
+                raise TypeError(f"{self.name}: an op names its parameters; it cannot take **{p.name}")
         variadic = [p.name for p in self.parameters if p.kind is p.VAR_POSITIONAL]
         self.parts = variadic[0] if variadic else None
         self.names = [p.name for p in self.parameters if p.name != self.parts]
         self.arrays = [p.name for p in self.parameters if p.name != self.parts and _is_array(p)]
+        if not self.arrays and not self.parts:
+            raise TypeError(
+                f"{self.name} has no array parameter: leave its operands without annotation and without default, or "
+                "annotate them as arrays"
+            )
         self.rules: tuple[tuple[int, Rule, int, Any], ...] = ()
         self.joint: tuple[Rule, tuple[Any, ...]] | None = None
         self.ruled: set[str] = set()
@@ -150,7 +163,7 @@ class Op:
         return names[1:]
 
     def _source(self, name: str) -> tuple[str, Any]:
-        if name in ("needed", "index"):
+        if name in ("needed", "index") and name not in self.names:
             return (name, None)
         if name in self.kept_names:
             return ("kept", self.kept_names.index(name))
@@ -198,7 +211,14 @@ class Op:
         return self.kernels.get(library, self.composition)
 
     def split(self, results: Any) -> tuple[Any, tuple[Any, ...]]:
-        """A kernel's return as (result or results, saved values)."""
+        """A kernel's return as (result or results, saved values). Raises TypeError where it is not a tuple of those."""
+        expected = self.results + len(self.saves)
+        if expected > 1 and not (isinstance(results, tuple) and len(results) == expected):
+            given = f"{len(results)}" if isinstance(results, tuple) else f"one {type(results).__name__}"
+            raise TypeError(
+                f"the kernel of {self.name} must return a tuple of {expected} arrays, {self.results} results and "
+                f"{len(self.saves)} saved, but returned {given}"
+            )
         if self.results == 1:
             return (results[0], tuple(results[1:])) if self.saves else (results, ())
         return tuple(results[: self.results]), tuple(results[self.results :])
@@ -262,7 +282,7 @@ class Op:
         head = text if text.startswith(f"{self.name}:") else f"{self.name}: {text}"
         kinds = (IndexError, TypeError, ValueError, NotImplementedError, ZeroDivisionError)
         family = next((kind for kind in kinds if isinstance(error, kind)), None)
-        if family is None:
+        if family is None or not (type(error) in kinds or type(error).__module__.startswith(LIBRARIES)):
             error.add_note(f"in the op {self.name}, called with {given}")
             return error
         return family(f"{head}; called with {given}{self._advice(text, values)}")
@@ -297,12 +317,11 @@ def _describe(value: Any) -> str:
 
 
 def _is_array(parameter: inspect.Parameter) -> bool:
-    """Arrays are annotated `Array`; without annotations, the parameters that have no default."""
+    """Arrays are annotated as arrays or tensors; without annotations, they are the parameters that have no default."""
     if parameter.annotation is not parameter.empty:
         annotation = parameter.annotation
-        return (
-            "Array" in (annotation if isinstance(annotation, str) else str(annotation)) or annotation is backend.Array
-        )
+        text = (annotation if isinstance(annotation, str) else str(annotation)).lower()
+        return "array" in text or "tensor" in text.replace("tensorgrad.", "") or annotation is backend.Array
     return parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
 
 
@@ -335,7 +354,7 @@ def _library_function(op: Op) -> Kernel | None:
     except Exception:
         return None
     if isinstance(call, _Call) and call.args == stands_for and not call.keywords:
-        function: Kernel = getattr(NUMPY.namespace, call.name)
+        function: Kernel | None = getattr(NUMPY.namespace, call.name, None)
         return function
     return None
 
@@ -372,44 +391,61 @@ def _fill(out: Any, result: Any) -> Any:
     return out
 
 
-_bodies: list[dict[str, Any]] = []
-_plain_tensor: list[type] = []
+_tensor_class: list[type] = []
 
 
 def return_as(kind: type) -> None:
     """Name the class that ops return their results as. Called once, by the room that defines it."""
-    _plain_tensor[:] = [kind]
-    for names in _bodies:
-        names["_Tensor"] = kind
-    _bodies.clear()
+    _tensor_class[:] = [kind]
 
 
-def _compile(op: Op, function: Any = None) -> Any:
-    """Write the op's call body; into the function it already is, when rules arrive later."""
+def _not_yet_written(*args: Any, **keywords: Any) -> Any:
+    return _write(*args, **keywords)  # type: ignore[name-defined]  # noqa: F821 - a global of the op's own
+
+
+def _function_of(op: Op) -> Any:
+    """The op's function. Its body is written at the first call: 150 bodies at import would cost 0.1 s."""
+    names: dict[str, Any] = {"__name__": op.module}
+    function = FunctionType(_not_yet_written.__code__, names, op.name)
+
+    def write(*args: Any, **keywords: Any) -> Any:
+        _compile(op, function)
+        return function(*args, **keywords)
+
+    names["_write"] = write
+    has_out = op.blocks == "all" and op.results == 1 and not op.saves
+    out = [inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)] if has_out else []
+    function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [*op.parameters, *out], __validate_parameters__=False
+    )
+    return function
+
+
+def _forget_body(function: Any) -> None:
+    """Have the body written again at the next call: a rule or a kernel has changed."""
+    function.__code__ = _not_yet_written.__code__
+
+
+def _compile(op: Op, function: Any) -> None:
+    """Write the op's call body into its function, in place, so that every name keeps pointing at it."""
     direct = _library_function(op)
     source = source_of(op, direct is not None)
     filename = f"<op {op.module}.{op.name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
-    names: dict[str, Any] = function.__globals__ if function is not None else {}
+    names = function.__globals__
     names.update(
         _Traced=Traced, _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
         _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
         _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
         _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _tick=tick, _watched=watched,
-        _become=become, _fill=_fill, __name__=op.module,
+        _become=become, _fill=_fill, _Tensor=_tensor_class[0],
         _defaults={p.name: p.default for p in op.parameters},
     )  # fmt: skip
-    if _plain_tensor:
-        names["_Tensor"] = _plain_tensor[0]
-    elif function is None:
-        _bodies.append(names)
     scratch: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), names, scratch)
     body = scratch[op.name]
-    if function is None:
-        return body
-    function.__code__ = body.__code__
-    return function
+    function.__defaults__, function.__kwdefaults__ = body.__defaults__, body.__kwdefaults__
+    function.__code__ = body.__code__  # last: another thread may be calling
 
 
 def op(
@@ -451,7 +487,7 @@ def op(
             function, saves=saves, results=results, blocks=blocks, lift=lift, constant=constant, linear=linear
         )
     definition = Op(kernel, saves, results, blocks, lift, constant, linear)
-    function = _compile(definition)
+    function = _function_of(definition)
     function.__doc__, function.__module__, function.__qualname__ = (
         kernel.__doc__,
         kernel.__module__,
@@ -463,12 +499,13 @@ def op(
 
     def vjp(**rules: Rule) -> Any:
         definition.set_rules(rules)
-        return _compile(definition, function)
+        _forget_body(function)
+        return function
 
     def register(library: str) -> Callable[[Kernel], Kernel]:
         def decorate(fast: Kernel) -> Kernel:
             definition.kernels[library] = fast
-            _compile(definition, function)
+            _forget_body(function)
             return fast
 
         return decorate
