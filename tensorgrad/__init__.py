@@ -1,6 +1,7 @@
 """tensorgrad: a tape-based, define-by-run autograd engine on NumPy and CuPy, differentiable to any order."""
 
 from tensorgrad.backend import get_default_dtype, set_default_dtype
+from tensorgrad import random
 from tensorgrad.creation import (
     arange,
     asarray,
@@ -84,7 +85,6 @@ from tensorgrad.ops import (
     hypot,
     iinfo,
     imag,
-    index,
     inf,
     int16,
     int32,
@@ -187,8 +187,11 @@ from tensorgrad.ops import (
     zeros_like,
 )
 from tensorgrad.primitive import op
+from tensorgrad.random import manual_seed
+from tensorgrad.recompute import checkpoint
 from tensorgrad.tape import Tape, enable_grad, no_grad, scope
 from tensorgrad.tensor import Tensor
+from tensorgrad.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tensorgrad.version import __version__
 
 __all__ = [
@@ -225,6 +228,7 @@ __all__ = [
     "broadcast_to",
     "can_cast",
     "ceil",
+    "checkpoint",
     "clip",
     "complex128",
     "complex64",
@@ -268,13 +272,15 @@ __all__ = [
     "full_like",
     "gelu",
     "get_default_dtype",
+    "grad",
     "greater",
     "greater_equal",
     "hardtanh",
+    "hessian",
+    "hvp",
     "hypot",
     "iinfo",
     "imag",
-    "index",
     "inf",
     "int16",
     "int32",
@@ -285,6 +291,8 @@ __all__ = [
     "isfinite",
     "isinf",
     "isnan",
+    "jacobian",
+    "jvp",
     "layer_norm",
     "leaky_relu",
     "less",
@@ -301,6 +309,7 @@ __all__ = [
     "logical_or",
     "logical_xor",
     "logsumexp",
+    "manual_seed",
     "matmul",
     "matrix_transpose",
     "max",
@@ -332,6 +341,7 @@ __all__ = [
     "pow",
     "prod",
     "qr",
+    "random",
     "real",
     "reciprocal",
     "relu",
@@ -377,8 +387,10 @@ __all__ = [
     "uint8",
     "unfold",
     "unstack",
+    "value_and_grad",
     "var",
     "vecdot",
+    "vjp",
     "where",
     "zeros",
     "zeros_like",

@@ -2,6 +2,7 @@
 
 from tensorgrad.backend import contraction_kernels as contraction_kernels
 from tensorgrad.backend import index_kernels as index_kernels
+from tensorgrad.backend import special_kernels as special_kernels
 from tensorgrad.backend import window_kernels as window_kernels
 from tensorgrad.backend.dtypes import (
     complex_of,

@@ -34,7 +34,7 @@ def _unfold(xp: Any, x: Any, kernel_size: Two, stride: Two, padding: Two, dilati
         (per_image, per_channel, down * dh, along * dw, down * sh, along * sw),
         writeable=False,
     )
-    return view.reshape(n, c * kh * kw, rows * columns)
+    return np.array(view, order="C").reshape(n, c * kh * kw, rows * columns)
 
 
 @kernel("fold_windows", "numpy")
