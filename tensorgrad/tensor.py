@@ -142,23 +142,23 @@ class Tensor(Traced):
         Returns a function that removes the hook. Raises RuntimeError for a tensor without a gradient.
         """
         record = self._recorded("register_hook")
+        shape, dtype, device = self.shape, self.dtype, self.device  # the record itself would make a cycle with its hook
 
         def call(_: Record, g: Any) -> Any:
             seen: Any = g if isinstance(g, Traced) else of_array(ops.copy(backend.settle(g)))  # the hook's to keep
             changed = hook(ops.conj(seen) if seen.data.dtype.kind == "c" else seen)
             if changed is None:
                 return None
-            changed = changed if isinstance(changed, Traced) else Tensor(changed, device=self_device)
-            if tuple(changed.data.shape) != tuple(record.shape):
+            changed = changed if isinstance(changed, Traced) else Tensor(changed, device=device)
+            if tuple(changed.data.shape) != shape:
                 raise ValueError(
                     f"register_hook: the hook returned a gradient of shape {tuple(changed.data.shape)} for a tensor of "
-                    f"shape {tuple(record.shape)}"
+                    f"shape {shape}"
                 )
-            changed = changed if changed.data.dtype == record.dtype else ops.astype(changed, record.dtype)
+            changed = changed if changed.data.dtype == dtype else ops.astype(changed, dtype)
             changed = ops.conj(changed) if changed.data.dtype.kind == "c" else changed
             return changed if isinstance(g, Traced) else changed.data
 
-        self_device = self.device
         return add_hook(record, call)
 
     def retain_grad(self) -> None:

@@ -1,0 +1,41 @@
+"""What holds for the whole run: how hard Hypothesis tries, and which tests belong to which library."""
+
+import os
+from importlib.util import find_spec
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+STRICT = os.environ.get("TENSORGRAD_BACKEND") == "strict"
+
+# Draws per property. Hypothesis has a profile `ci` of its own and loads it where CI is set, so ours takes that name.
+DRAWS = {"dev": 15, "ci": 25, "thorough": 300}
+for name, draws in DRAWS.items():
+    settings.register_profile(
+        name,
+        max_examples=draws,
+        deadline=None,  # a shared machine has slow moments, and times are measured in benchmarks/
+        suppress_health_check=[HealthCheck.too_slow],
+        derandomize=name == "ci",  # a change is judged by what it changed, not by the draw of the day
+        print_blob=True,
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_configure(config):
+    if STRICT:  # the examples in docstrings show tensors of NumPy arrays
+        config.option.doctestmodules = False
+
+
+def pytest_collection_modifyitems(items):
+    no_gpu = pytest.mark.skip(reason="no CuPy here") if find_spec("cupy") is None else None
+    for item in items:
+        mark = item.get_closest_marker("numpy_only")
+        if mark is not None:
+            reason = mark.kwargs.get("reason") or (mark.args[0] if mark.args else None)
+            if not reason:
+                raise pytest.UsageError(f"{item.nodeid}: numpy_only needs a reason")
+            if STRICT:
+                item.add_marker(pytest.mark.skip(reason=f"NumPy only: {reason}"))
+        if no_gpu is not None and item.get_closest_marker("gpu") is not None:
+            item.add_marker(no_gpu)
