@@ -137,7 +137,9 @@ def _rich(title: str, lines: list[str], ink: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape(_printable(text).replace("\n", " ")) or " "
+    # dot reads \N and its like as names of the node and the graph, even here; a space of no width parts them.
+    text = re.sub(r"\\(?=[A-Z])", "\\\\\u200b", _printable(text))
+    return html.escape(text.replace("\n", " ")) or " "
 
 
 def _edge(edge: Edge) -> str:

@@ -39,7 +39,7 @@ def folded(graph: Graph, limit: int | None = 300, depth: int | None = None) -> G
     for level in reversed(range(deepest)):
         if len(graph) <= limit:
             break
-        graph = without_repeats(closed(open_graph, level), limit)
+        graph = without_repeats(with_bunches(closed(open_graph, level)), limit)
     if len(graph) > limit:
         graph = in_stretches(graph, limit)
     return graph
@@ -50,16 +50,20 @@ def folded(graph: Graph, limit: int | None = 300, depth: int | None = None) -> G
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Nodes that become one: their keys, what the one is called (else by its count), and the scope it stands in."""
+    """Nodes that become one: their keys, what the one is called (else by its count), and the scope it stands in.
+
+    with_leaves: leaves that only these nodes use become part of it too.
+    """
 
     members: Sequence[str]
     title: str
     scope: str
     lines: tuple[str, ...] = ()
+    with_leaves: bool = True
 
 
 def merged(graph: Graph, groups: Iterable[Group]) -> Graph:
-    """The graph with each group as one node, which takes in the leaves that only the group uses."""
+    """The graph with each group as one node."""
     into: dict[str, str] = {}
     called: dict[str, Group] = {}
     for group in groups:
@@ -70,9 +74,11 @@ def merged(graph: Graph, groups: Iterable[Group]) -> Graph:
     for edge in graph.edges:
         users.setdefault(edge.tail, set()).add(into.get(edge.head, ""))
     for key, node in graph.nodes.items():
-        using = users.get(key, set())
-        if _is_leaf(node) and key not in into and len(using) == 1 and "" not in using:
-            into[key] = next(iter(using))
+        if not _is_leaf(node) or key in into or len(users.get(key, ())) != 1:
+            continue
+        (user,) = users[key]
+        if user and called[user].with_leaves:
+            into[key] = user
 
     members: dict[str, list[Node]] = {}
     for key, node in graph.nodes.items():
@@ -157,7 +163,7 @@ def closed(graph: Graph, depth: int) -> Graph:
     groups = []
     for name, keys in members.items():
         outer = name.rpartition(".")[0]
-        groups.append(Group(keys, label_in(name, outer), outer))
+        groups.append(Group(keys, label_in(name, outer), outer, with_leaves=False))  # they are in it by name
     return merged(graph, groups)
 
 

@@ -276,7 +276,7 @@ def _home(name: str, parts: list[str]) -> tuple[str, str]:
     ('', 'images')
     """
     prefix, _, last = name.rpartition(".")
-    if not prefix:
+    if not (prefix and last):
         return ("" if name != UNNAMED else ".".join(parts)), name
     for depth in range(len(parts), 0, -1):
         scope = ".".join(parts[:depth])

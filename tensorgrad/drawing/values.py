@@ -45,7 +45,8 @@ def summary(array: Any) -> Summary:
         return Summary(_few(array), odd > 0)
     if odd:
         nans = int(np.isnan(array).sum())
-        return Summary(f"{nans} NaN, {odd - nans} infinite of {array.size}", True)
+        counted = [f"{count} {what}" for count, what in ((nans, "NaN"), (odd - nans, "infinite")) if count]
+        return Summary(f"{', '.join(counted)} of {array.size}", True)
     size = np.abs(array) if array.dtype.kind == "c" else array
     wide = size.astype(np.float64)  # a mean of many float16 or float32 would drift
     text = f"mean {wide.mean():.3g}, std {wide.std():.3g}, {_number(size.min())} to {_number(size.max())}"

@@ -48,8 +48,9 @@ def render(
 
     loss: a recorded Tensor, or a list of several. names: what to call tensors, such as
     `dict(model.named_parameters())`; leaves whose class has a `name` need none. A name with dots stands in the scope
-    it names. values: write the numbers on the nodes, or their statistics where there are more than four. gradients:
-    write the norm of its `.grad` on each leaf. A node that holds a NaN or an infinity has a red outline.
+    it names. values: write the numbers on the nodes, or their statistics where there are more than four; a
+    swept tape no longer has its constants, so draw before `backward`, or sweep with `retain_graph=True`, to see all.
+    gradients: write the norm of its `.grad` on each leaf. A node with a NaN or an infinity has a red outline.
     depth: close scopes nested deeper than this. limit: fold what repeats, then scopes, then long stretches, until
     there are about this many nodes; None folds nothing. direction: where the arrows lead: "TB" (top to bottom),
     "LR", "BT" or "RL".
@@ -196,11 +197,13 @@ def _by_program(graph: Graph, direction: str, form: str) -> bytes:
         import graphviz
     except ImportError:
         raise MissingError("the Python package graphviz is not installed") from None
+    # In an SVG the viewer picks the font, and only plain labels stay centred whatever it picks.
+    text = dot(graph, direction, rich=form != "svg")
     try:
-        picture: bytes = graphviz.pipe("dot", form, dot(graph, direction).encode("utf-8"), quiet=True)
+        picture: bytes = graphviz.pipe("dot", form, text.encode("utf-8"), quiet=True)
     except graphviz.ExecutableNotFound:
         raise MissingError("the program dot is not on the PATH") from None
-    return picture
+    return emphasised(picture.decode("utf-8")).encode("utf-8") if form == "svg" else picture
 
 
 def _in_process(graph: Graph, direction: str, form: str) -> bytes:
