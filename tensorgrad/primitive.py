@@ -97,7 +97,7 @@ class Op:
         variadic = [p.name for p in self.parameters if p.kind is p.VAR_POSITIONAL]
         self.parts = variadic[0] if variadic else None
         self.names = [p.name for p in self.parameters if p.name != self.parts]
-        self.arrays = [p.name for p in self.parameters if p.name != self.parts and _is_array(p)]
+        self.arrays = _array_parameters([p for p in self.parameters if p.name != self.parts])
         if not self.arrays and not self.parts:
             raise TypeError(
                 f"{self.name} has no array parameter: leave its operands without annotation and without default, or "
@@ -271,6 +271,10 @@ class Op:
     def explain(self, error: Exception, *values: Any) -> Exception:
         """The same error, naming the op and what it was given."""
         text = str(error)
+        try:
+            library_among(self.array_values(values))
+        except TypeError as mixed:  # whatever the library made of it, this is why
+            text = str(mixed)
         given = ", ".join(
             f"{name} {_describe(value)}"
             for name, value in zip(self.names, values, strict=False)
@@ -316,13 +320,22 @@ def _describe(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _is_array(parameter: inspect.Parameter) -> bool:
-    """Arrays are annotated as arrays or tensors; without annotations, they are the parameters that have no default."""
-    if parameter.annotation is not parameter.empty:
-        annotation = parameter.annotation
-        text = (annotation if isinstance(annotation, str) else str(annotation)).lower()
-        return "array" in text or "tensor" in text.replace("tensorgrad.", "") or annotation is backend.Array
-    return parameter.default is parameter.empty and parameter.kind is not parameter.KEYWORD_ONLY
+def _array_parameters(parameters: list[inspect.Parameter]) -> list[str]:
+    """Where some are annotated `Array`, those; else the ones without a default that are not annotated as plain values."""
+    named = [p.name for p in parameters if "Array" in _annotation(p)]
+    if named:
+        return named
+    plain = ("int", "float", "bool", "str", "tuple", "list", "dict")
+    return [
+        p.name
+        for p in parameters
+        if p.default is p.empty and p.kind is not p.KEYWORD_ONLY and not _annotation(p).startswith(plain)
+    ]
+
+
+def _annotation(parameter: inspect.Parameter) -> str:
+    annotation = parameter.annotation
+    return annotation if isinstance(annotation, str) else getattr(annotation, "__name__", str(annotation))
 
 
 def _is_identity(rule: Rule) -> bool:
@@ -461,7 +474,7 @@ def op(
     """Make a kernel an op: `@op`, or `@op(saves=..., ...)`, then give its rules with `.vjp`.
 
     The kernel's first parameter is `xp`, the namespace of its operands' library. Parameters annotated `Array` (or,
-    in an op without annotations, those without a default) may be handed tensors. It returns one array, or
+    where none is, those without a default) may be handed tensors. It returns one array, or
     `results` arrays, then the arrays it `saves` for its rules.
 
     blocks: "all" if the op is elementwise, "rows" if rows of the first axis are independent.

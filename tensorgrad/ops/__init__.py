@@ -6,7 +6,6 @@ This package is itself a namespace of arrays: a kernel runs over it as over NumP
 from tensorgrad.ops import linalg as linalg
 from tensorgrad.ops.arrays import (
     arange,
-    asarray,
     can_cast,
     complex128,
     complex64,
@@ -40,6 +39,7 @@ from tensorgrad.ops.arrays import (
 )
 from tensorgrad.ops.arrays import bool_ as bool
 from tensorgrad.ops.elementwise import (
+    asarray,
     abs,
     acos,
     acosh,

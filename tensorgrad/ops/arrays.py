@@ -86,13 +86,6 @@ def linspace(
     return library.namespace.linspace(start, stop, num, dtype=floating(dtype), device=library.device, endpoint=endpoint)
 
 
-def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
-    """x as an array; a tensor stays a tensor."""
-    if isinstance(x, Traced):
-        return to_device(x, device or device_of(x), device_of(x)) if dtype is None else x
-    return as_array(x, dtype, device, copy)
-
-
 @op(linear=True)
 def to_device(xp: Any, x: Array, device: str, source: str) -> Array:
     """The values on another device; the gradient travels back to `source`.   (...) -> (...)"""

@@ -99,9 +99,7 @@ unfold_windows.vjp(
         g, tuple(x_shape[2:]), kernel, stride, padding, dilation
     )
 )
-fold_windows.vjp(
-    y=lambda g, kernel, stride, padding, dilation: unfold_windows(g, kernel, stride, padding, dilation)
-)
+fold_windows.vjp(y=lambda g, kernel, stride, padding, dilation: unfold_windows(g, kernel, stride, padding, dilation))
 
 
 def unfold(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Any:
@@ -143,7 +141,9 @@ def fold(
     return fold_windows(y, (h, w), kernel, *moves)
 
 
-def _moves(what: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair) -> tuple[Two, tuple[Two, Two, Two]]:
+def _moves(
+    what: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
+) -> tuple[Two, tuple[Two, Two, Two]]:
     """The kernel's size, and (stride, padding, dilation), each a pair."""
     moves = pair(stride, what, "stride", 1), pair(padding, what, "padding"), pair(dilation, what, "dilation", 1)
     return pair(kernel_size, what, "kernel_size", 1), moves

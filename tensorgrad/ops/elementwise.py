@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array
+from tensorgrad.backend import Array, as_array
+from tensorgrad.ops.arrays import device_of, to_device
 from tensorgrad.primitive import op
+from tensorgrad.tape import Traced
 
 LN2, LN10 = 0.6931471805599453, 2.302585092994046
 
@@ -53,6 +55,7 @@ def copy(xp: Any, x: Array, /) -> Array:
 
 
 copy.vjp(x=lambda g: g)
+copy_of = copy  # asarray has a parameter of the name
 
 
 @op(blocks="all", linear=True)
@@ -68,6 +71,20 @@ def astype(xp: Any, x: Array, /, dtype: Any) -> Array:
 
 
 astype.vjp(x=lambda g: g)
+
+
+def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Any:
+    """x as an array of a dtype on a device; a tensor stays a tensor, and recorded.   (...) -> (...)
+
+    >>> asarray([1.0, 2.0]).shape
+    (2,)
+    """
+    if not isinstance(x, Traced):
+        return as_array(x, dtype, device, copy)
+    changed = x if dtype is None else astype(x, dtype)
+    if device is not None and device != device_of(x):
+        changed = to_device(changed, device, device_of(x))
+    return copy_of(changed) if copy and changed is x else changed
 
 
 # ── powers of e, and back ───────────────────────────────────────────────────────────────────────────────────
