@@ -218,6 +218,8 @@ class PlacedScope(Scope):
 class Watcher:
     """Somebody who sees records as they are written, and gradients as they are made."""
 
+    replays = False  # whether it computes records again, from all their inputs and not only those that rules name
+
     def recorded(self, record: Record, values: tuple[Any, ...], result: Any) -> None:
         """A record was written: `values` are its inputs as arrays and attributes, `result` its array or arrays."""
 
