@@ -1,0 +1,86 @@
+"""What `import tensorgrad` costs beside `import numpy`, each in fresh processes, timed in turns.
+
+    python benchmarks/imports.py
+
+The clock runs inside the process, around the import alone, so that starting Python is no part of it. The details of
+the result list what tensorgrad's modules take by themselves (`python -X importtime`), and which packages outside the
+standard library were loaded.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import timing
+
+GOAL = 1.6
+
+CLOCK = "import time; start = time.perf_counter(); import {module}; print(time.perf_counter() - start)"
+
+LOADED = """
+import json, sys
+import tensorgrad
+names = {name.partition(".")[0] for name, module in sys.modules.items() if getattr(module, "__file__", None)}
+print(json.dumps(sorted(name for name in names - set(sys.stdlib_module_names) if not name.startswith("_"))))
+"""
+
+
+def python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=True)
+
+
+def seconds_of(module: str) -> float:
+    """What importing a module takes in a fresh process."""
+    return float(python("-c", CLOCK.format(module=module)).stdout)
+
+
+def loaded() -> list[str]:
+    """The packages outside the standard library that `import tensorgrad` loads."""
+    packages: list[str] = json.loads(python("-c", LOADED).stdout)
+    return packages
+
+
+def breakdown(rounds: int) -> dict[str, float]:
+    """Milliseconds that each module takes by itself, the slowest first; modules of numpy are left out."""
+    own: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for line in python("-X", "importtime", "-c", "import numpy; import tensorgrad").stderr.splitlines():
+            taken, _, module = line.removeprefix("import time:").split("|")
+            if taken.strip().isdigit():
+                own.setdefault(module.strip(), []).append(int(taken) / 1000)
+    after_numpy = list(own)[list(own).index("numpy") + 1 :]
+    medians = {name: statistics.median(own[name]) for name in after_numpy}
+    return dict(sorted(medians.items(), key=lambda each: -each[1]))
+
+
+def main(arguments: Sequence[str] | None = None) -> Path:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=25, help="fresh processes for each import (%(default)s)")
+    parser.add_argument("--folder", type=Path, default=timing.RESULTS, help="where the result goes")
+    chosen = parser.parse_args(arguments)
+
+    taken = timing.interleave(
+        {module: lambda module=module: seconds_of(module) for module in ("tensorgrad", "numpy")}, chosen.rounds, 0.0
+    )
+    own = breakdown(min(chosen.rounds, 7))
+    figures = [timing.ratio("import tensorgrad, of import numpy", taken["tensorgrad"], taken["numpy"], GOAL)]
+    figures += [each.figure(f"import {name}", "ms", 1e-3) for name, each in taken.items()]
+    details: dict[str, Any] = {
+        "milliseconds": {name: each.summary(1e-3) for name, each in taken.items()},
+        "packages loaded": loaded(),
+        "milliseconds by module, beyond numpy": own,
+    }
+    print("packages loaded:", ", ".join(details["packages loaded"]))
+    print("slowest modules beyond numpy, ms:", ", ".join(f"{name} {ms:.1f}" for name, ms in list(own.items())[:8]))
+    return timing.save("imports", figures, details, timing.machine(), chosen.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""The benchmarks run, and their results have the form that the table is made from. No time is asserted."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+TINY = {
+    "overhead": ["--length", "2", "--rounds", "3", "--seconds", "0"],
+    "imports": ["--rounds", "1"],
+    "scale": ["--sizes", "40", "400", "--fans", "10", "100", "--rounds", "2"],
+}
+
+
+@pytest.fixture
+def benchmark(monkeypatch):
+    """The scripts as modules, found as `python benchmarks/overhead.py` finds them."""
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    for name in ("timing", *TINY):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module
+
+
+@pytest.fixture
+def run(benchmark, monkeypatch, tmp_path):
+    """Run a benchmark at a tiny size, without the peers, and read its result."""
+
+    def call(name):
+        monkeypatch.setitem(sys.modules, "torch", None)
+        monkeypatch.setitem(sys.modules, "autograd", None)
+        path = benchmark(name).main([*TINY[name], "--folder", str(tmp_path)])
+        assert path == tmp_path / f"{name}.json"
+        return json.loads(path.read_text())
+
+    return call
+
+
+@pytest.mark.parametrize("name", TINY)
+def test_a_result_says_what_was_measured_where_and_against_which_goal(run, name, tmp_path):
+    result = run(name)
+    assert result["benchmark"] == name
+    assert result["command"].startswith(f"python benchmarks/{name}.py")
+    assert {"processor", "cores", "python", "versions", "load", "date"} <= set(result["machine"])
+    for figure in result["figures"]:
+        assert set(figure) == {"what", "value", "unit", "goal", "least", "quartiles", "verdict"}
+        assert figure["value"] >= 0
+        assert (figure["goal"] is None) == (figure["verdict"] == "")
+    table = (tmp_path / "README.md").read_text()
+    assert all(f"| {figure['what']} |" in table for figure in result["figures"])
+
+
+def test_overhead_without_its_peers_says_how_to_get_them_and_measures_the_rest(run, capsys):
+    result = run("overhead")
+    printed = capsys.readouterr().out
+    assert "torch is not installed" in printed
+    assert "pip install torch==2.13.0" in printed
+    assert "pip install autograd" in printed
+    for engines in result["details"]["microseconds per op"].values():
+        assert set(engines) == {"tensorgrad", "numpy"}
+        assert all(each["rounds"] == 3 and each["median"] >= each["least"] > 0 for each in engines.values())
+
+
+@pytest.mark.parametrize(("name", "make"), [("torch", "of_torch"), ("autograd", "of_autograd")])
+def test_every_peer_gives_the_gradient_that_is_timed(benchmark, name, make):
+    pytest.importorskip(name)
+    engines = benchmark("overhead").prepared(length=3, threads=1)  # compares the gradients
+    assert set(engines[name]) == set(engines["tensorgrad"]) == {"forward and backward", "forward", "unrecorded"}
+    for step in engines[name].values():
+        step()
+
+
+def test_overhead_refuses_to_time_a_wrong_gradient(benchmark, monkeypatch):
+    overhead = benchmark("overhead")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "autograd", None)
+    monkeypatch.setattr(overhead, "of_numpy", lambda values, *_: {"forward and backward": lambda: values * 0})
+    with pytest.raises(AssertionError, match="tensorgrad"):
+        overhead.prepared(length=3, threads=1)
+
+
+def test_imports_lists_what_was_loaded(run):
+    details = run("imports")["details"]
+    assert {"numpy", "tensorgrad"} <= set(details["packages loaded"])
+    assert "tensorgrad.tape" in details["milliseconds by module, beyond numpy"]
+
+
+def test_scale_has_every_stage_of_every_size_and_the_bytes(run):
+    details = run("scale")["details"]
+    for key, sizes in (
+        ("chain, microseconds per record", ["40", "400"]),
+        ("fan-out, microseconds per use", ["10", "100"]),
+    ):
+        assert list(details[key]) == sizes
+        for stages in details[key].values():
+            assert set(stages) == {"record", "sweep", "print", "free", "in all"}
+    assert details["bytes per record"]["asked for"] > 16  # a record's own array alone has 16
+
+
+def test_turns_alternate_and_the_first_is_not_counted(benchmark):
+    timing, order = benchmark("timing"), []
+    taken = timing.interleave(
+        {name: lambda name=name: order.append(name) or float(len(order)) for name in ("a", "b")}, rounds=2, seconds=0.0
+    )
+    assert order == ["a", "b"] * 3
+    assert taken["a"].rounds == [3.0, 5.0]
+    assert taken["b"].least == 4.0
+
+
+def test_a_ratio_is_taken_within_each_round(benchmark):
+    timing = benchmark("timing")
+    ours, peer = timing.Times([1.0, 2.0, 30.0], 0.5), timing.Times([2.0, 4.0, 60.0], 2.0)
+    figure = timing.ratio("ours", ours, peer, goal=0.4)
+    assert (figure.value, figure.least, figure.verdict) == (0.5, 0.25, "holds by the minima")
+    assert timing.ratio("ours", ours, peer, goal=0.5).verdict == "holds"
+    assert timing.ratio("ours", ours, peer, goal=0.2).verdict == "missed"
+    assert timing.ratio("ours", ours, peer).verdict == ""
