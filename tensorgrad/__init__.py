@@ -1,7 +1,7 @@
 """tensorgrad: a tape-based, define-by-run autograd engine on NumPy and CuPy, differentiable to any order."""
 
-from tensorgrad.backend import get_default_dtype, set_default_dtype
 from tensorgrad import random
+from tensorgrad.backend import get_default_dtype, set_default_dtype
 from tensorgrad.creation import (
     arange,
     asarray,
@@ -13,6 +13,8 @@ from tensorgrad.creation import (
     ones,
     zeros,
 )
+from tensorgrad.diagnosis import debug, detect_anomaly
+from tensorgrad.drawing import Drawing, render
 from tensorgrad.ops import (
     abs,
     acos,
@@ -43,8 +45,8 @@ from tensorgrad.ops import (
     can_cast,
     ceil,
     clip,
-    complex128,
     complex64,
+    complex128,
     concat,
     conj,
     conv2d,
@@ -86,10 +88,10 @@ from tensorgrad.ops import (
     iinfo,
     imag,
     inf,
+    int8,
     int16,
     int32,
     int64,
-    int8,
     inv,
     isdtype,
     isfinite,
@@ -100,9 +102,9 @@ from tensorgrad.ops import (
     less,
     less_equal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     log_softmax,
     logaddexp,
     logical_and,
@@ -175,10 +177,10 @@ from tensorgrad.ops import (
     tril,
     triu,
     trunc,
+    uint8,
     uint16,
     uint32,
     uint64,
-    uint8,
     unfold,
     unstack,
     var,
@@ -195,6 +197,7 @@ from tensorgrad.transforms import grad, hessian, hvp, jacobian, jvp, value_and_g
 from tensorgrad.version import __version__
 
 __all__ = [
+    "Drawing",
     "Tape",
     "Tensor",
     "__version__",
@@ -230,8 +233,8 @@ __all__ = [
     "ceil",
     "checkpoint",
     "clip",
-    "complex128",
     "complex64",
+    "complex128",
     "concat",
     "conj",
     "conv2d",
@@ -243,6 +246,8 @@ __all__ = [
     "cross_entropy",
     "cumulative_prod",
     "cumulative_sum",
+    "debug",
+    "detect_anomaly",
     "diagonal",
     "diff",
     "divide",
@@ -282,10 +287,10 @@ __all__ = [
     "iinfo",
     "imag",
     "inf",
+    "int8",
     "int16",
     "int32",
     "int64",
-    "int8",
     "inv",
     "isdtype",
     "isfinite",
@@ -299,9 +304,9 @@ __all__ = [
     "less_equal",
     "linspace",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "log_softmax",
     "logaddexp",
     "logical_and",
@@ -346,6 +351,7 @@ __all__ = [
     "reciprocal",
     "relu",
     "remainder",
+    "render",
     "repeat",
     "reshape",
     "result_type",
@@ -381,10 +387,10 @@ __all__ = [
     "tril",
     "triu",
     "trunc",
+    "uint8",
     "uint16",
     "uint32",
     "uint64",
-    "uint8",
     "unfold",
     "unstack",
     "value_and_grad",

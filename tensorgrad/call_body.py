@@ -31,7 +31,7 @@ class _Writer:
         self.flat = ", ".join([self.data[name] for name in op.names] + (["*_data_parts"] if op.parts else []))
         self.records = [f"_record_{name}" for name in op.arrays]
         self.has_out = op.blocks == "all" and op.results == 1 and not op.saves
-        self.lifts = op.lift is not None and bool(op.ruled) and not op.saves and op.results == 1
+        self.lifts = op.lift is not None and bool(op.ruled) and op.results == 1
         self.lines = [f"def {op.name}({signature_of(op, self.has_out)}):"]
         self.unwrap()
         self.run(direct)
@@ -67,22 +67,34 @@ class _Writer:
         first = f"_data_{op.arrays[0]}" if op.arrays else "_data_parts and _data_parts[0]"
         on_numpy = f"{first}.__class__ is _ndarray" if op.arrays or op.parts else "False"
         call = ", ".join(self.passed(parameter) for parameter in op.parameters)
+        dtype_of = f"_dtype = {results}[0].dtype" if op.saves else f"_dtype = {results}.dtype"
         self.add("try:")
         self.add(f"    if {on_numpy}:")
         self.add(f"        {results} = " + (f"_function({call})" if direct else f"_kernel(_xp, {call})"))
+        if op.saves:
+            self.add(f"        if {results}.__class__ is not tuple: _split({results})  # raises")
         if self.lifts:
-            operand = f"_data_{op.lifted_names[0]}" if op.arrays else "_data_parts[0]"
-            several = " or len(_data_parts) > 1" if op.parts else ""
-            self.add("        _dtype = _result.dtype")
-            self.add(f"        if _dtype is not {operand}.dtype{several}:")
-            self.add(f"            _values, _result = _relift(_result, {self.flat}); {self.unpack()}")
-            self.add("            _dtype = _result.dtype")
+            self.add(f"        {dtype_of}")
+            self.add(f"        if {self.may_lift(direct)}:")
+            self.add(f"            _values, {results} = _relift({results}, {self.flat}); {self.unpack()}")
+            self.add(f"            {dtype_of}")
         self.add("    else:")
         self.add(f"        _values, {results} = _elsewhere({self.flat}); {self.unpack()}")
         if self.lifts:
-            self.add("        _dtype = _result.dtype")
+            self.add(f"        {dtype_of}")
         self.add("except Exception as _error:")
         self.add(f"    raise _explain(_error, {self.flat}) from _error")
+
+    def may_lift(self, direct: bool) -> str:
+        """The test that NumPy's result has another dtype than it should, for an integer among the operands."""
+        op = self.op
+        if not op.arrays:
+            return "_dtype is not _data_parts[0].dtype or len(_data_parts) > 1"
+        operand = f"_data_{op.lifted_names[0]}"
+        dtype = f"{operand}.dtype" if op.lifted_names[0] == op.arrays[0] else f"getattr({operand}, 'dtype', None)"
+        test = f"_dtype is not {dtype}" + (" or len(_data_parts) > 1" if op.parts else "")
+        # The library's own floating functions never leave integers as they are.
+        return test if direct or op.lift == "operands" else f"{test} or _dtype.kind in 'biu'"
 
     def passed(self, parameter: inspect.Parameter) -> str:
         if parameter.kind is parameter.VAR_POSITIONAL:

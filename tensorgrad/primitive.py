@@ -231,6 +231,10 @@ class Op:
         library = library_among(self.array_values(values))
         if self.lift is not None:
             values = self._lifted(values)
+        if "dtype" in self.names:  # a name as text, or Python's own type, means what it means to NumPy
+            place = self.names.index("dtype")
+            if values[place] is not None:
+                values = (*values[:place], np.dtype(values[place]), *values[place + 1 :])
         return values, self.run(library.namespace, values, self.kernel_for(library.name))
 
     def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
@@ -321,7 +325,7 @@ def _describe(value: Any) -> str:
 
 
 def _array_parameters(parameters: list[inspect.Parameter]) -> list[str]:
-    """Where some are annotated `Array`, those; else the ones without a default that are not annotated as plain values."""
+    """Where some are annotated `Array`, those; else those without a default and not annotated as plain values."""
     named = [p.name for p in parameters if "Array" in _annotation(p)]
     if named:
         return named
@@ -461,8 +465,21 @@ def _compile(op: Op, function: Any) -> None:
     function.__code__ = body.__code__  # last: another thread may be calling
 
 
+@overload
+def op(kernel: Kernel, /) -> Primitive: ...
+@overload
+def op(
+    *,
+    saves: tuple[str, ...] = (),
+    results: int = 1,
+    blocks: str | None = None,
+    lift: str | None = None,
+    constant: bool = False,
+    linear: bool = False,
+) -> Callable[[Kernel], Primitive]: ...
 def op(
     kernel: Kernel | None = None,
+    /,
     *,
     saves: tuple[str, ...] = (),
     results: int = 1,
@@ -495,11 +512,16 @@ def op(
     >>> x.grad.item()
     12.0
     """
-    if kernel is None:
-        return lambda function: op(
-            function, saves=saves, results=results, blocks=blocks, lift=lift, constant=constant, linear=linear
-        )
-    definition = Op(kernel, saves, results, blocks, lift, constant, linear)
+
+    def make(kernel: Kernel) -> Any:
+        return _primitive(Op(kernel, saves, results, blocks, lift, constant, linear))
+
+    return make if kernel is None else make(kernel)
+
+
+def _primitive(definition: Op) -> Any:
+    """The function of an op, with what a Primitive has."""
+    kernel = definition.composition
     function = _function_of(definition)
     function.__doc__, function.__module__, function.__qualname__ = (
         kernel.__doc__,

@@ -21,7 +21,7 @@ def is_basic(key: Any) -> bool:
     """Whether an index is made of slices, integers, None and Ellipsis alone: it then names no element twice."""
     parts = key if isinstance(key, tuple) else (key,)
     return all(
-        part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool)
+        part is None or part is Ellipsis or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
         for part in parts
     )
 

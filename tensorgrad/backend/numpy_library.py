@@ -8,15 +8,17 @@ benchmarks/overhead.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-_add_reduce = np.add.reduce
-_multiply_reduce = np.multiply.reduce
-_maximum_reduce = np.maximum.reduce
-_minimum_reduce = np.minimum.reduce
+# By place: (x, axis, dtype, out, keepdims). Keywords cost 0.1 us more.
+_add_reduce: Callable[..., Any] = np.add.reduce
+_multiply_reduce: Callable[..., Any] = np.multiply.reduce
+_maximum_reduce: Callable[..., Any] = np.maximum.reduce
+_minimum_reduce: Callable[..., Any] = np.minimum.reduce
 _divide = np.divide
 _ndarray = np.ndarray
 

@@ -64,7 +64,7 @@ divide.vjp(x1=lambda g, x2: g / x2, x2=lambda g, x2, out: -g * out / x2)
 
 
 @op(blocks="all", lift="operands")
-def pow(xp: Any, x1: Array, x2: Array, /) -> Array:  # noqa: A001 - the standard's name
+def pow(xp: Any, x1: Array, x2: Array, /) -> Array:
     """x1 to the power x2.   (...), (...) -> broadcast
 
     At x1 = 0 the gradient of x2 is 0, as the limit from above is.

@@ -136,7 +136,8 @@ def fold(
     area = kernel[0] * kernel[1]
     if len(y.shape) != 3 or y.shape[1] % area or y.shape[2] != rows * columns:
         raise ValueError(
-            f"fold: expected (n, c * {area}, {rows * columns}) for an image of {h} x {w}, got the shape {tuple(y.shape)}"
+            f"fold: expected (n, c * {area}, {rows * columns}) for an image of {h} x {w}, "
+            f"got the shape {tuple(y.shape)}"
         )
     return fold_windows(y, (h, w), kernel, *moves)
 

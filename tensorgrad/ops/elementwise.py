@@ -301,7 +301,7 @@ def _sign_dx(g: Array, x: Array, out: Array) -> Array:
 
 
 @op(blocks="all")
-def abs(xp: Any, x: Array, /) -> Array:  # noqa: A001 - the standard's name
+def abs(xp: Any, x: Array, /) -> Array:
     """The absolute value.   (...) -> (...) real
 
     At 0 the gradient is 0.
@@ -358,7 +358,7 @@ def trunc(xp: Any, x: Array, /) -> Array:
 
 
 @op(blocks="all")
-def round(xp: Any, x: Array, /) -> Array:  # noqa: A001 - the standard's name
+def round(xp: Any, x: Array, /) -> Array:
     """The nearest integer, halves to the even one.   (...) -> (...)   Its gradient is 0."""
     return xp.round(x)
 
@@ -418,7 +418,7 @@ def where(xp: Any, condition: Array, x1: Array, x2: Array, /) -> Array:
     A NaN in the branch not taken never reaches the gradient of the other.
     """
     if not (hasattr(x1, "dtype") or hasattr(x2, "dtype")):
-        dtype = xp.float64 if isinstance(x1, float) or isinstance(x2, float) else xp.int64
+        dtype = result_of_numbers(x1, x2)
         x1 = xp.asarray(x1, dtype=dtype, device=condition.device)
     return xp.where(condition, x1, x2)
 

@@ -60,7 +60,7 @@ def einsum_parts(xp: Any, subscripts: str, *operands: Array) -> Array:
     for letters, operand in zip(inputs.split(","), operands, strict=True):
         sizes.update(zip(letters, operand.shape, strict=True))
     every = "".join(sizes)
-    product = None
+    product: Any = None
     for letters, operand in zip(inputs.split(","), operands, strict=True):
         order = sorted(range(len(letters)), key=lambda place: every.index(letters[place]))
         moved = xp.permute_dims(operand, tuple(order)) if order else operand
@@ -147,12 +147,11 @@ def _check_sizes(subscripts: str, terms: list[str], operands: Any, ellipsis: str
     sizes: dict[str, int] = {}
     for term, operand in zip(terms, operands, strict=True):
         for letter, size in zip(term, operand.shape, strict=True):
-            if size != 1 or letter not in ellipsis:
-                if sizes.setdefault(letter, size) != size:
-                    raise ValueError(
-                        f"einsum: the letter {letter!r} of {subscripts!r} stands for axes of lengths "
-                        f"{sizes[letter]} and {size}; shapes {', '.join(str(tuple(each.shape)) for each in operands)}"
-                    )
+            if (size != 1 or letter not in ellipsis) and sizes.setdefault(letter, size) != size:
+                raise ValueError(
+                    f"einsum: the letter {letter!r} of {subscripts!r} stands for axes of lengths "
+                    f"{sizes[letter]} and {size}; shapes {', '.join(str(tuple(each.shape)) for each in operands)}"
+                )
 
 
 def _diagonals(term: str, operand: Any) -> tuple[str, Any]:

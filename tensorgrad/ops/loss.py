@@ -64,7 +64,8 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
         return reduced(softmax_cross_entropy(logits, target), reduction, "cross_entropy")
     if tuple(raw.shape) != tuple(logits.shape):
         raise ValueError(
-            f"cross_entropy: probabilities must have the shape of the logits {tuple(logits.shape)}, got {tuple(raw.shape)}"
+            f"cross_entropy: probabilities must have the shape of the logits {tuple(logits.shape)}, "
+            f"got {tuple(raw.shape)}"
         )
     return reduced(-sum(log_softmax(logits, axis=-1) * target, axis=-1), reduction, "cross_entropy")
 

@@ -14,7 +14,7 @@ MODES = {"constant": None, "reflect": "reflect", "symmetric": "symmetric", "repl
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
-    """Values added around an array: pad_width is ((before, after), ...), one pair per axis.   (n, ...) -> (b + n + a, ...)
+    """Values added around an array: pad_width is ((before, after), ...), a pair per axis.   (n, ...) -> (b+n+a, ...)
 
     mode: "constant", "reflect" (mirror, the edge not repeated), "symmetric" (mirror, the edge repeated),
     "replicate" (the edge's value) or "circular". Raises ValueError for widths below 0 or not a pair per axis.

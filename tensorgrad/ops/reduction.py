@@ -41,7 +41,7 @@ def checked(axis: Any, x: Array, what: str) -> Any:
 
 
 @op(linear=True)
-def sum(xp: Any, x: Array, /, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:  # noqa: A001
+def sum(xp: Any, x: Array, /, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
     """Sum over axes, all without `axis`.   (...) -> (...) without them"""
     if axis is not None:
         axis = checked(axis, x, "sum")
@@ -131,7 +131,7 @@ def _tied(g: Array, x: Array, out: Array, axis: Any, keepdims: bool, x_shape: An
 
 
 @op
-def max(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def max(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """The largest element over axes, all without `axis`.   (...) -> (...) without them
 
     Elements that tie share the gradient equally.
@@ -140,7 +140,7 @@ def max(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Arra
 
 
 @op
-def min(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def min(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """The smallest element over axes, all without `axis`.   (...) -> (...) without them
 
     Elements that tie share the gradient equally.
@@ -303,13 +303,13 @@ logsumexp.vjp(x=_logsumexp_dx)
 
 
 @op
-def all(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def all(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether every element holds.   (...) -> (...) bool"""
     return xp.all(x, axis=checked(axis, x, "all"), keepdims=keepdims)
 
 
 @op
-def any(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:  # noqa: A001
+def any(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """Whether some element holds.   (...) -> (...) bool"""
     return xp.any(x, axis=checked(axis, x, "any"), keepdims=keepdims)
 

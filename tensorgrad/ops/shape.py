@@ -193,10 +193,10 @@ def stack(arrays: Any, /, *, axis: int = 0) -> Any:
 def _several(arrays: Any, what: str) -> list[Any]:
     if isinstance(arrays, Traced) or is_array(arrays):
         raise TypeError(f"{what}: expected a list or tuple of arrays, got one {type(arrays).__name__}")
-    arrays = list(arrays)
-    if not arrays:
+    several = list(arrays)
+    if not several:
         raise ValueError(f"{what}: expected at least one array, got an empty list")
-    return arrays
+    return several
 
 
 # ── compositions ────────────────────────────────────────────────────────────────────────────────────────────
@@ -263,7 +263,7 @@ def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Any]:
     return broadcast_arrays(*grids)
 
 
-def tile(x: Any, repetitions: tuple[int, ...], /) -> Any:
+def tile(x: Any, repetitions: int | tuple[int, ...], /) -> Any:
     """The whole array repeated along each axis.   (n0, ...) -> (n0 r0, ...)
 
     >>> import tensorgrad as tg

@@ -64,9 +64,11 @@ class Case:
                 by_place = by_place and parameter.kind is parameter.VAR_POSITIONAL
             elif parameter.kind is parameter.VAR_POSITIONAL:
                 positional.extend(args[parameter.name])
-            elif by_place and (parameter.kind is parameter.POSITIONAL_ONLY or parameter.name in self.array_names):
-                positional.append(args[parameter.name])
-            elif by_place and parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty:
+            elif by_place and (
+                parameter.kind is parameter.POSITIONAL_ONLY
+                or parameter.name in self.array_names
+                or (parameter.kind is parameter.POSITIONAL_OR_KEYWORD and parameter.default is parameter.empty)
+            ):
                 positional.append(args[parameter.name])
             else:
                 keywords[parameter.name] = args[parameter.name]

@@ -15,7 +15,7 @@ from tensorgrad.testing.laws import LAWS, Trial
 DEVICES = {"numpy": "cpu", "strict": "strict", "cpu": "cpu"}
 
 
-class LawBroken(AssertionError):
+class LawBroken(AssertionError):  # noqa: N818 - it is said of a law, as in "raises LawBroken"
     """An op broke one of the laws; the message names both and shows the arguments."""
 
 
@@ -55,8 +55,9 @@ def run_case(
         deadline=None,
         database=None,
         suppress_health_check=list(HealthCheck),
-        **({} if draws is None else {"max_examples": draws}),
-        **({} if shrink else {"phases": [Phase.generate], "derandomize": True}),
+        max_examples=settings().max_examples if draws is None else draws,
+        phases=tuple(Phase) if shrink else (Phase.generate,),
+        derandomize=settings().derandomize or not shrink,
     )
 
     @profile
@@ -101,9 +102,7 @@ def device_named(name: str) -> str:
     return DEVICES[name]
 
 
-def check_registry(
-    backend: str = "numpy", order: int = 2, draws: int | None = None, names: Iterable[str] = ()
-) -> int:
+def check_registry(backend: str = "numpy", order: int = 2, draws: int | None = None, names: Iterable[str] = ()) -> int:
     """Put every case of the vocabulary, or those of the ops named, through all laws, and print a table.
 
     Returns how many cases broke a law, so that 0 is success. Raises ValueError for an op that has no case.
@@ -148,5 +147,3 @@ def table(rows: list[tuple[str, str, float]], backend: str, order: int) -> str:
         + f" ({sum(seconds for _, _, seconds in rows):.0f} s)"
     )
     return "\n".join(lines)
-
-

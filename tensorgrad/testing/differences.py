@@ -175,9 +175,7 @@ def gradgradcheck(
     results = [each for each in as_tuple(func(*inputs)) if backend.is_inexact(each.dtype)]
     if grad_outputs is None:
         rng = np.random.default_rng(0)
-        grad_outputs = [
-            leaf(rng.standard_normal(each.shape).astype(each.dtype), each.device) for each in results
-        ]
+        grad_outputs = [leaf(rng.standard_normal(each.shape).astype(each.dtype), each.device) for each in results]
     grad_outputs = list(as_tuple(grad_outputs))
 
     def first(*arguments: Any) -> tuple[Any, ...]:

@@ -60,12 +60,16 @@ class Trial:
 
     def evaluate(self, values: list[Any]) -> list[Any]:
         """The inexact results, as ndarrays, at these values."""
-        return [backend.to_numpy(each.data) for each in self.inexact(self.call([*map(self.tensor, values)], self.tensor))]
+        return [
+            backend.to_numpy(each.data) for each in self.inexact(self.call([*map(self.tensor, values)], self.tensor))
+        ]
 
     def inexact(self, results: Any) -> list[Any]:
         return [each for each in as_tuple(results) if is_inexact(each.dtype)]
 
-    def recorded(self, values: list[Any], function: Callable[..., Any] | None = None) -> tuple[list[Tensor], list[Tensor]]:
+    def recorded(
+        self, values: list[Any], function: Callable[..., Any] | None = None
+    ) -> tuple[list[Tensor], list[Tensor]]:
         """(leaves, inexact results) of a recorded call."""
         leaves = [leaf(each, self.device) for each in values]
         return leaves, self.inexact(self.call(list(leaves), self.tensor, function))
@@ -130,7 +134,9 @@ def value(trial: Trial) -> None:
     for each, array in zip(results, arrays, strict=True):
         if not isinstance(each, Tensor) or isinstance(array, Tensor) or each.requires_grad:
             raise AssertionError("tensors in must give tensors out, arrays in arrays out, and neither may be recorded")
-        np.testing.assert_array_equal(backend.to_numpy(each.data), backend.to_numpy(array), err_msg="tensor and array differ")
+        np.testing.assert_array_equal(
+            backend.to_numpy(each.data), backend.to_numpy(array), err_msg="tensor and array differ"
+        )
         if not backend.is_array(each.data):
             raise AssertionError(f"a tensor holds a {type(each.data).__name__}, which is no array")
     if trial.case.reference is not None:
@@ -257,7 +263,10 @@ def second_order(trial: Trial) -> None:
     def hessian_times(weights: list[Any]) -> tuple[list[Any], list[Any]]:
         present = [(each, weight) for each, weight in zip(firsts, weights, strict=True) if each is not None]
         found = gradients(
-            [each for each, _ in present], trial.seeds([weight for _, weight in present]), [*leaves, *seed_leaves], False
+            [each for each, _ in present],
+            trial.seeds([weight for _, weight in present]),
+            [*leaves, *seed_leaves],
+            False,
         )
         at_leaves = [host(each, of) for each, of in zip(found[: len(leaves)], values, strict=True)]
         return at_leaves, [host(each, of) for each, of in zip(found[len(leaves) :], seeds, strict=True)]
@@ -292,9 +301,9 @@ def replay(trial: Trial) -> None:
         return
     weights = trial.directions(trial.values())
     pairs = [(a, b, w) for a, b, w in zip(found, expected, weights, strict=True) if a is not None and b is not None]
-    ours = gradients([a for a, _, _ in pairs], trial.seeds([w for _, _, w in pairs]), again)
-    theirs = gradients([b for _, b, _ in pairs], trial.seeds([w for _, _, w in pairs]), plain)
-    for first, second, of in zip(ours, theirs, trial.values(), strict=True):
+    seconds = gradients([a for a, _, _ in pairs], trial.seeds([w for _, _, w in pairs]), again)
+    plain_seconds = gradients([b for _, b, _ in pairs], trial.seeds([w for _, _, w in pairs]), plain)
+    for first, second, of in zip(seconds, plain_seconds, trial.values(), strict=True):
         same(host(first, of), host(second, of), "the second derivative through a checkpoint")
 
 
@@ -305,7 +314,7 @@ def leaves_of(trial: Trial) -> list[Tensor]:
 # ── kernels ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _in_places(trial: Trial, wrap: Callable[[Any], Any], at: list[Any] | None = None) -> tuple[Any, ...] | None:
+def _in_places(trial: Trial, wrap: Callable[[Any], Any], at: list[Any] | None = None) -> tuple[Any, ...]:
     """The arguments in the order of a record's inputs, as the op's kernels take them."""
     definition = trial.case.definition
     assert definition is not None
@@ -349,7 +358,6 @@ def kernels(trial: Trial) -> None:
     if definition is None or target.name not in definition.kernels:
         return
     values = _in_places(trial, trial.array)
-    assert values is not None
     fast = as_tuple(definition.run(target.namespace, values, definition.kernels[target.name]))
     slow = as_tuple(definition.run(target.namespace, values))
     for ours, theirs in zip(fast, slow, strict=True):
@@ -377,7 +385,9 @@ def slices(trial: Trial) -> None:
     half = shape[0] // 2
     whole = trial.evaluate(trial.values())
     for part in (slice(0, half), slice(half, None)):
-        some = Trial(trial.case, {name: each[part] if name in rows else each for name, each in args.items()}, trial.device)
+        some = Trial(
+            trial.case, {name: each[part] if name in rows else each for name, each in args.items()}, trial.device
+        )
         for ours, theirs in zip(some.evaluate(some.values()), whole, strict=True):
             same(ours, theirs[part], "f of a slice differs from the slice of f")
 

@@ -65,7 +65,7 @@ class Values:
             return np.sort(values)
         if is_complex:
             values = np.asarray(values + 1j * rng.uniform(-1, 1, shape) * min(1.0, (high - low) / 2))
-        return values + 2.0 * np.eye(*shape[-2:]) if self.conditioned else values
+        return values + 2.0 * np.eye(shape[-2], shape[-1]) if self.conditioned else values
 
 
 def reals(
@@ -141,9 +141,7 @@ def axes(of: str = "x", *, several: bool = True, none: bool = True) -> Given:
         if ndim:
             choices.append(st.integers(-ndim, ndim - 1))
             if several:
-                choices.append(
-                    st.lists(st.integers(0, ndim - 1), min_size=1, max_size=ndim, unique=True).map(tuple)
-                )
+                choices.append(st.lists(st.integers(0, ndim - 1), min_size=1, max_size=ndim, unique=True).map(tuple))
         return st.one_of(choices)
 
     return Given(choose)
@@ -228,7 +226,10 @@ class _Shapes:
 
 @st.composite
 def arguments(
-    draw: st.DrawFn, inputs: dict[str, Any], sizes: dict[str, tuple[int, int]] | None = None, allow_complex: bool = False
+    draw: st.DrawFn,
+    inputs: dict[str, Any],
+    sizes: dict[str, tuple[int, int]] | None = None,
+    allow_complex: bool = False,
 ) -> dict[str, Any]:
     """The arguments of a call, by name: arrays for `Values`, lists for `Several`, and drawn or plain attributes."""
     space = _Shapes(draw, sizes or {})

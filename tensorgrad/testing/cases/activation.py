@@ -40,7 +40,12 @@ CASES = [
         negative_slope=st.sampled_from([0.01, 0.3]),
     ),
     case(ops.sigmoid, _sigmoid, x=reals(-4, 4)),
-    case(ops.softplus, lambda x, beta: np.log1p(np.exp(beta * x)) / beta, x=reals(-4, 4, avoid=(0.0,)), beta=st.sampled_from([1.0, 2.0])),
+    case(
+        ops.softplus,
+        lambda x, beta: np.log1p(np.exp(beta * x)) / beta,
+        x=reals(-4, 4, avoid=(0.0,)),
+        beta=st.sampled_from([1.0, 2.0]),
+    ),
     case(
         ops.elu,
         lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x)),
@@ -51,7 +56,13 @@ CASES = [
     case(ops.gelu_tanh, _gelu_tanh, x=reals(-3, 3)),
     case(ops.erf, _erf, x=reals(-5, 5, avoid=(0.0, -3.0, 3.0))),
     case(ops.gelu, _gelu, x=reals(-3, 3, avoid=(0.0,)), approximate=st.sampled_from(["none", "tanh"])),
-    case(ops.hardtanh, lambda x, min_val, max_val: np.clip(x, min_val, max_val), x=reals(avoid=(-1.0, 0.7)), min_val=-1.0, max_val=0.7),
+    case(
+        ops.hardtanh,
+        lambda x, min_val, max_val: np.clip(x, min_val, max_val),
+        x=reals(avoid=(-1.0, 0.7)),
+        min_val=-1.0,
+        max_val=0.7,
+    ),
     case(ops.softmax, _softmax, x=reals(dims="n m k"), axis=axes(none=False)),
     case(ops.log_softmax, lambda x, axis: np.log(_softmax(x, axis)), x=reals(dims="n m k"), axis=axes(none=False)),
 ]

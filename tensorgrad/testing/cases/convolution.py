@@ -102,7 +102,14 @@ CASES = [
         dilation=(2, 2),
         _sizes=_sizes,
     ),
-    case(ops.unfold, _unfold, x=reals(dims="n c h w"), kernel_size=st.sampled_from([1, 2, (1, 2)]), **_moves, _sizes=_sizes),
+    case(
+        ops.unfold,
+        _unfold,
+        x=reals(dims="n c h w"),
+        kernel_size=st.sampled_from([1, 2, (1, 2)]),
+        **_moves,
+        _sizes=_sizes,
+    ),
     case(
         ops.fold,
         _fold,

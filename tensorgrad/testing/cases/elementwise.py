@@ -67,8 +67,12 @@ CASES = [
     case(ops.bitwise_invert, np.bitwise_invert, x=integers()),
     case(ops.where, np.where, condition=booleans(), x1=reals(), x2=reals(), _complex=True),
     case(ops.where, np.where, condition=booleans(), x1=reals(), x2=1.5, _name="where, a number"),
-    case(ops.maximum, np.maximum, x1=reals(-2, 0.9, distinct=True), x2=reals(-1.03, 2.07, distinct=True, dims="*shape")),
-    case(ops.minimum, np.minimum, x1=reals(-2, 0.9, distinct=True), x2=reals(-1.03, 2.07, distinct=True, dims="*shape")),
+    case(
+        ops.maximum, np.maximum, x1=reals(-2, 0.9, distinct=True), x2=reals(-1.03, 2.07, distinct=True, dims="*shape")
+    ),
+    case(
+        ops.minimum, np.minimum, x1=reals(-2, 0.9, distinct=True), x2=reals(-1.03, 2.07, distinct=True, dims="*shape")
+    ),
     case(ops.clip, np.clip, x=reals(avoid=(-1.0, -0.5, 0.5, 1.0)), min=_clip_bounds(-1.0), max=_clip_bounds(0.5)),
     case(
         ops.clip,

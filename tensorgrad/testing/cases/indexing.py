@@ -104,6 +104,16 @@ CASES = [
         n=st.integers(0, 2),
         _sizes={"n": (3, 4), "m": (3, 4)},
     ),
-    case(ops.embedding, lambda indices, weight: weight[indices], indices=integers(0, "n", "k j"), weight=reals(dims="n d")),
-    case(ops.one_hot, lambda indices, num_classes: np.eye(num_classes)[indices], indices=integers(0, 3, "k"), num_classes=3),
+    case(
+        ops.embedding,
+        lambda indices, weight: weight[indices],
+        indices=integers(0, "n", "k j"),
+        weight=reals(dims="n d"),
+    ),
+    case(
+        ops.one_hot,
+        lambda indices, num_classes: np.eye(num_classes)[indices],
+        indices=integers(0, 3, "k"),
+        num_classes=3,
+    ),
 ]

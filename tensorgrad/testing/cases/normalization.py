@@ -24,13 +24,12 @@ def _batch_norm(x: Any, weight: Any, bias: Any) -> Any:
 
 
 _wide = {"d": (2, 4), "n": (2, 3), "b": (1, 3)}
-_distinct = {"distinct": True}
 
 CASES = [
     case(
         ops.layer_norm,
         _layer_norm,
-        x=reals(-2, 2, "b n d", **_distinct),
+        x=reals(-2, 2, "b n d", distinct=True),
         weight=reals(dims="d"),
         bias=reals(dims="d"),
         _sizes=_wide,
@@ -39,7 +38,7 @@ CASES = [
     case(
         ops.batch_norm,
         _batch_norm,
-        x=reals(-2, 2, "n c h w", **_distinct),
+        x=reals(-2, 2, "n c h w", distinct=True),
         weight=reals(dims="c"),
         bias=reals(dims="c"),
         _sizes={"n": (3, 4), "h": (2, 3), "w": (1, 3)},
@@ -47,7 +46,7 @@ CASES = [
     case(
         ops.batch_norm,
         _batch_norm,
-        x=reals(-2, 2, "n c", **_distinct),
+        x=reals(-2, 2, "n c", distinct=True),
         weight=reals(dims="c"),
         bias=reals(dims="c"),
         _sizes={"n": (4, 6)},

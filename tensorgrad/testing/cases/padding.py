@@ -23,7 +23,14 @@ def _pad(x: Any, pad_width: Any, mode: str, constant_values: float = 0.0) -> Any
 _widths = st.sampled_from([((0, 0), (0, 0)), ((1, 0), (0, 2)), ((2, 1), (1, 1))])
 
 CASES = [
-    case(ops.pad, _pad, x=reals(dims="n m"), pad_width=_widths, mode="constant", constant_values=st.sampled_from([0.0, 1.5])),
+    case(
+        ops.pad,
+        _pad,
+        x=reals(dims="n m"),
+        pad_width=_widths,
+        mode="constant",
+        constant_values=st.sampled_from([0.0, 1.5]),
+    ),
     case(
         ops.pad,
         _pad,

@@ -39,7 +39,11 @@ def _order(x: Any, axis: int, descending: bool) -> Any:
 
 
 _distinct = reals(-3, 3, "n m", distinct=True)
-_asked = {"x": reals(dims="n m", constant=True, ties=True), "axis": st.sampled_from([None, 0, 1, -1]), "keepdims": st.booleans()}
+_asked = {
+    "x": reals(dims="n m", constant=True, ties=True),
+    "axis": st.sampled_from([None, 0, 1, -1]),
+    "keepdims": st.booleans(),
+}
 
 CASES = [
     case(ops.sum, np.sum, x=reals(), **_over, _complex=True),
@@ -68,7 +72,14 @@ CASES = [
     case(ops.min, np.min, x=_distinct, axis=st.sampled_from([None, 0, 1, -1, (0, 1)]), keepdims=st.booleans()),
     case(ops.prod, np.prod, x=reals(dims="n m k"), **_over, _complex=True),
     case(ops.prod, np.prod, x=reals(ties=True, dims="n m"), **_over, _name="prod with zeros"),
-    case(ops.cumulative_sum, np.cumulative_sum, x=reals(dims="n m"), **_scan, include_initial=st.booleans(), _complex=True),
+    case(
+        ops.cumulative_sum,
+        np.cumulative_sum,
+        x=reals(dims="n m"),
+        **_scan,
+        include_initial=st.booleans(),
+        _complex=True,
+    ),
     case(
         ops.cumulative_prod,
         np.cumulative_prod,
@@ -99,6 +110,12 @@ CASES = [
         side=st.sampled_from(["left", "right"]),
     ),
     case(ops.nonzero, np.nonzero, x=reals(dims="n m", constant=True, ties=True)),
-    case(ops.argsort, _order, x=reals(dims="n m", constant=True, ties=True), axis=st.integers(-2, 1), descending=st.booleans()),
+    case(
+        ops.argsort,
+        _order,
+        x=reals(dims="n m", constant=True, ties=True),
+        axis=st.integers(-2, 1),
+        descending=st.booleans(),
+    ),
     case(ops.sort, _sorted_out, x=_distinct, axis=st.integers(-2, 1), descending=st.booleans()),
 ]

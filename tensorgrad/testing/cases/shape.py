@@ -80,7 +80,9 @@ CASES = [
         arrays=several(reals(dims="n")),
         indexing=st.sampled_from(["xy", "ij"]),
     ),
-    case(ops.tile, np.tile, x=reals(dims="n m"), repetitions=st.sampled_from([(2,), (2, 1), (1, 3), (2, 1, 2), (0, 1)])),
+    case(
+        ops.tile, np.tile, x=reals(dims="n m"), repetitions=st.sampled_from([(2,), (2, 1), (1, 3), (2, 1, 2), (0, 1)])
+    ),
     case(ops.flatten, np.ravel, x=reals()),
     case(ops.swapaxes, np.swapaxes, x=reals(dims="n m k"), axis1=st.integers(-3, 2), axis2=st.integers(-3, 2)),
 ]
