@@ -93,8 +93,8 @@ class _Writer:
         operand = f"_data_{op.lifted_names[0]}"
         dtype = f"{operand}.dtype" if op.lifted_names[0] == op.arrays[0] else f"getattr({operand}, 'dtype', None)"
         test = f"_dtype is not {dtype}" + (" or len(_data_parts) > 1" if op.parts else "")
-        # The library's own floating functions never leave integers as they are.
-        return test if direct or op.lift == "operands" else f"{test} or _dtype.kind in 'biu'"
+        never_whole = direct and op.module.startswith("tensorgrad.")  # as NumPy's own exp, or its divide
+        return test if never_whole or op.lift == "operands" else f"{test} or _dtype.kind in 'biu'"
 
     def passed(self, parameter: inspect.Parameter) -> str:
         if parameter.kind is parameter.VAR_POSITIONAL:

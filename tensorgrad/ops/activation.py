@@ -21,7 +21,7 @@ def relu(xp: Any, x: Array, /) -> Array:
 relu.vjp(x=lambda g, out: g * astype(out > 0, g.dtype))
 
 
-@op(blocks="all")
+@op(blocks="all", lift="floating")
 def leaky_relu(xp: Any, x: Array, /, negative_slope: float = 0.01) -> Array:
     """x above 0, negative_slope x below.   (...) -> (...)   At 0 the gradient is negative_slope."""
     return xp.where(x > 0, x, x * negative_slope)
@@ -151,7 +151,7 @@ def gelu(x: Any, /, approximate: str = "none") -> Any:
     return multiply(x, erf(x * sqrt(0.5)) * 0.5 + 0.5)
 
 
-@op(blocks="all")
+@op(blocks="all", lift="floating")
 def hardtanh(xp: Any, x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
     """x between two bounds.   (...) -> (...)   At the bounds the gradient is 0."""
     return xp.clip(x, min_val, max_val)

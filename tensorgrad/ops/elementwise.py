@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array, as_array
+from tensorgrad.backend import Array, as_array, natural
 from tensorgrad.ops.arrays import device_of, to_device
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
@@ -418,7 +418,7 @@ def where(xp: Any, condition: Array, x1: Array, x2: Array, /) -> Array:
     A NaN in the branch not taken never reaches the gradient of the other.
     """
     if not (hasattr(x1, "dtype") or hasattr(x2, "dtype")):
-        dtype = result_of_numbers(x1, x2)
+        dtype = natural(x1) if "bifc".index(natural(x1).kind) > "bifc".index(natural(x2).kind) else natural(x2)
         x1 = xp.asarray(x1, dtype=dtype, device=condition.device)
     return xp.where(condition, x1, x2)
 
