@@ -326,7 +326,7 @@ def _describe(value: Any) -> str:
 
 def _array_parameters(parameters: list[inspect.Parameter]) -> list[str]:
     """Where some are annotated `Array`, those; else those without a default and not annotated as plain values."""
-    named = [p.name for p in parameters if "Array" in _annotation(p)]
+    named = [p.name for p in parameters if any(kind in _annotation(p) for kind in ("Array", "ndarray", "Tensor"))]
     if named:
         return named
     plain = ("int", "float", "bool", "str", "tuple", "list", "dict")
