@@ -64,7 +64,7 @@ def elu(xp: Any, x: Array, /, alpha: float = 1.0) -> Array:
 
 
 def _elu_dx(g: Array, x: Array, alpha: float) -> Array:
-    below = exp(where(x > 0, x * 0.0, x)) * alpha
+    below = exp(where(x > 0, 0.0, x)) * alpha
     return where(x > 0, g, g * below)
 
 

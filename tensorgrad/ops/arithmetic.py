@@ -80,15 +80,14 @@ def _pow_dx1(g: Array, x1: Array, x2: Array) -> Array:
             return g * (x1 + x1)
         return zeros_like(g) if x2 == 0 else g * x2 * x1 ** (x2 - 1)
     # x ** 0 is constant, also at x = 0, where x ** -1 is infinite.
-    flat = x2 == 0
-    return g * x2 * x1 ** where(flat, ones_like(x2), x2 - 1)
+    flat = logical_and(x1 == 0, x2 == 0)
+    return g * x2 * where(flat, 1.0, x1) ** (x2 - 1)
 
 
 def _pow_dx2(g: Array, x1: Array, out: Array) -> Array:
     if not hasattr(x1, "dtype"):
         return g * out * log(out * 0 + x1) if x1 != 0 else zeros_like(g)
-    zero = x1 == 0
-    return g * out * log(where(zero, ones_like(x1), x1))
+    return g * out * log(where(x1 == 0, 1.0, x1))
 
 
 pow.vjp(x1=_pow_dx1, x2=_pow_dx2)

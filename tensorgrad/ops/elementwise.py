@@ -479,15 +479,13 @@ def clip(xp: Any, x: Array, /, min: Array = None, max: Array = None) -> Array:
 
 
 def _inside(x: Array, min: Any, max: Any, dtype: Any) -> Array:
-    inside = ones_like(x, dtype=dtype)
-    if min is not None:
-        inside = inside * astype(x >= min, dtype)
+    inside = ones_like(x, dtype=dtype) if min is None else astype(x >= min, dtype)
     return inside if max is None else inside * astype(x <= max, dtype)
 
 
 def _clip_dmin(g: Array, x: Array, min: Array, max: Array) -> Array:
     at_min = astype(x < min, g.dtype)
-    return g * at_min if max is None else g * at_min * astype(x * 0.0 + min <= max, g.dtype)
+    return g * at_min if max is None else g * at_min * astype(min <= max, g.dtype)
 
 
 def _clip_dmax(g: Array, x: Array, min: Array, max: Array) -> Array:

@@ -109,7 +109,7 @@ def _setitem_dvalue(g: Array, key: Any, x_shape: Any) -> Array:
 
 def multiply_by(x: Array, mask: Any) -> Array:
     """x where a mask in host memory holds, 0 elsewhere."""
-    index = np.flatnonzero(mask.reshape(-1))
+    index = np.flatnonzero(mask)
     flat = flatten(x)
     return reshape(scatter_add(getitem(flat, (index,)), (index,), (mask.size,)), tuple(mask.shape))
 
@@ -137,13 +137,9 @@ def take(xp: Any, x: Array, indices: Array, /, *, axis: int | None = None) -> Ar
     return xp.reshape(taken, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
-def _along(axis: int | None, index: Any) -> tuple[Any, ...]:
-    return (*(slice(None),) * (axis or 0), index)
-
-
 def _take_dx(g: Array, indices: Array, axis: int | None, x_shape: Any) -> Array:
-    where = 0 if axis is None else axis % len(x_shape)
-    return scatter_add(g, _along(where, _raw(indices)), x_shape)
+    before = (slice(None),) * (0 if axis is None else axis % len(x_shape))
+    return scatter_add(g, (*before, _raw(indices)), x_shape)
 
 
 def _raw(indices: Any) -> Any:

@@ -32,7 +32,7 @@ def matmul(xp: Any, x1: Array, x2: Array, /) -> Array:
 
 def _matmul_dx1(g: Array, x2: Array, x1_shape: Any) -> Array:
     if len(x2.shape) == 1:
-        return g[..., None] * x2 if len(x1_shape) > 1 else g * x2
+        return g[..., None] * x2
     if len(x1_shape) == 1:
         return matmul(g[..., None, :], x2.mT)[..., 0, :]
     return matmul(g, x2.mT)
@@ -42,7 +42,7 @@ def _matmul_dx2(g: Array, x1: Array, x2_shape: Any) -> Array:
     if len(x1.shape) == 1:
         return x1[:, None] * g[..., None, :] if len(x2_shape) > 1 else x1 * g
     if len(x2_shape) == 1:
-        return sum(x1 * g[..., None], axis=tuple(range(len(x1.shape) - 1)))
+        return x1 * g[..., None]  # the sweep sums it to the shape of x2
     return matmul(x1.mT, g)
 
 

@@ -60,12 +60,7 @@ def mean(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Arr
 
 
 def _mean_dx(g: Array, axis: Any, keepdims: bool, x_shape: Any) -> Array:
-    return broadcast_to(spread(g / max_of(1, count(x_shape, axis)), axis, keepdims, x_shape), x_shape)
-
-
-def max_of(a: int, b: int) -> int:
-    """The larger of two Python integers (this module's `max` is the op)."""
-    return a if a > b else b
+    return broadcast_to(spread(g / (count(x_shape, axis) or 1), axis, keepdims, x_shape), x_shape)
 
 
 mean.vjp(x=_mean_dx)
@@ -171,8 +166,6 @@ def _others(x: Array, axis: int) -> Array:
 def _prod_dx(g: Array, x: Array, axis: Any, keepdims: bool, x_shape: Any) -> Array:
     axes = normal_axes(axis, len(x_shape), "prod")
     g = spread(g, axis, keepdims, x_shape)
-    if not axes:
-        return g
     if len(axes) == 1:
         return g * _others(x, axes[0])
     rest = [place for place in range(len(x_shape)) if place not in axes]
@@ -256,8 +249,6 @@ def _cumulative_prod_dx(
         g = _without_first(g, axis)
     elif exclusive:  # element i is in the results after its own place
         g = concat([g[(*before, slice(1, None), ...)], g[(*before, slice(0, 1), ...)] * 0.0], axis=axis)
-    if n == 0:
-        return g
     running = g[(*before, slice(n - 1, n), ...)]
     pieces = [running]
     for place in range(n - 2, -1, -1):

@@ -152,7 +152,6 @@ def concat_parts(xp: Any, axis: int, *parts: Array) -> Array:
 
 
 def _part(g: Array, axis: int, parts_shape: Any, index: int) -> Array:
-    axis %= len(parts_shape[0])
     start = sum(shape[axis] for shape in parts_shape[:index])
     key = [slice(None)] * len(parts_shape[0])
     key[axis] = slice(start, start + parts_shape[index][axis])
