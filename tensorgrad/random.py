@@ -379,10 +379,10 @@ class Generator:
             return np.searchsorted(reached / reached[-1], draws, side="right").astype(np.int64).reshape(shape)
         if chances is None:
             return self._order(count)[: prod(shape)].reshape(shape)
-        # Waiting times with rates p come in the order of draws without replacement; rate 0 never comes.
+        # Waiting times with rates p come in the order of draws without replacement. Rate 0 waits for ever: infinity,
+        # and NaN where the time was 0, are sorted last.
         with np.errstate(divide="ignore", invalid="ignore"):
             waits = self._draw((count,), np.float64, _exponentials) / chances
-        waits[chances == 0] = np.inf
         return np.argsort(waits, kind="stable")[: prod(shape)].astype(np.int64).reshape(shape)
 
 
