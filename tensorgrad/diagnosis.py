@@ -12,7 +12,7 @@ import numpy as np
 
 from tensorgrad.backend import is_array, is_inexact, item, namespace, to_numpy
 from tensorgrad.primitive import Op
-from tensorgrad.tape import Leaf, PlacedScope, Record, Sweep, Traced, Watcher, add_hook, describe, watching
+from tensorgrad.tape import Leaf, PlacedScope, Record, Traced, Watcher, add_hook, describe, watching
 
 # ── NaN and infinity ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -158,10 +158,8 @@ def _check_of(record: Record, values: tuple[Any, ...]) -> Callable[[Record, Any]
         return None
 
     def check(record: Record, _: Any) -> None:
-        op, now = record.op, record.kept
-        if isinstance(now, Sweep):
-            return  # the sweep refuses by itself
-        held = zip(op.kept_names, now, kept, strict=False) if isinstance(now, tuple) else ()
+        op = record.op
+        held = zip(op.kept_names, record.kept, kept, strict=False) if isinstance(record.kept, tuple) else ()
         for name, value, before in (*held, *outside):
             if not _was_noted(record, name) and _checksums(value) != before:
                 raise RuntimeError(

@@ -133,7 +133,8 @@ class Stretch:
                 self._check(line, place)
                 operands[place] = self._value(line.sources[place], held, values)
             result, saved = _run(line.op, tuple(operands)) if number in running else (None, ())
-            values[number] = result
+            if number in running:
+                values[number] = result
             recalled.append(tuple(lent) if number in self.loans else line.kept(operands, result, saved))
             for each in done_with[number]:
                 del values[each]
@@ -148,8 +149,6 @@ class Stretch:
             line = self.lines[number]
             if number in used or not {"out", *line.op.saves}.isdisjoint(line.keeps):
                 running.add(number)
-            if number not in used:
-                done_with[number].append(number)
             sources = [line.sources[place] for place in line.asks(number in running)] + self.loans.get(number, [])
             for source in sources:
                 if isinstance(source, _From) and source.line not in used:

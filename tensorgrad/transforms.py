@@ -36,7 +36,7 @@ def grad(
     grad_outputs: one gradient per output, of its shape, or None for a single real number, where it is 1.
     create_graph: record the sweep itself, so that the gradients can be differentiated.
     allow_unused: give None for an input that no output rests on, instead of raising.
-    retain_graph: keep what the rules need for another sweep; by default, whatever `create_graph` is.
+    retain_graph: keep what the rules need for another sweep. `create_graph` keeps it anyway.
     Returns a tuple with one Tensor per input, also for a single one; complex gradients are dL/dRe + i dL/dIm. They
     share memory with nothing. The sweep passes only through records that lead to the inputs.
     Raises RuntimeError for an input that is not recorded or not used, a result of several elements without a
@@ -67,8 +67,7 @@ def grad(
                 f"grad: no output rests on input {place}, a tensor of shape {wanted[place].shape}, so it has no "
                 "gradient; leave it out, or pass allow_unused=True to get None for it"
             )
-    retain = create_graph if retain_graph is None else retain_graph
-    return tuple(_gradients(results, seeds, ends, needed, create_graph, retain))
+    return tuple(_gradients(results, seeds, ends, needed, create_graph, bool(retain_graph)))
 
 
 def _tensors(what: str, role: str, given: Any) -> list[Any]:

@@ -3,6 +3,7 @@
 import inspect
 import re
 import threading
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad.diagnosis import debug, detect_anomaly
 from tensorgrad.recompute import checkpoint
-from tensorgrad.tape import PlacedScope, Tape, is_recording, page
+from tensorgrad.tape import HookedRecord, PlacedScope, Tape, is_recording, page
 from tensorgrad.transforms import grad
 
 quietly = pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's own warnings of the same faults
@@ -189,6 +190,31 @@ def test_each_record_knows_the_line_outside_the_library():
     assert lines["var"].line == lines["safe_sqrt"].line == line_of("first")
     assert lines["sum"].line == line_of("second")
     assert all(scope.name == "encoder" and isinstance(scope, PlacedScope) for scope in lines.values())
+
+
+def test_nested_debugs_look_once():
+    x = leaf([1.0, 2.0])
+    with debug(), debug():
+        y = tg.exp(x)
+    assert len(y.record.hooks) == 1
+    assert not isinstance(tg.exp(x).record, HookedRecord)
+
+
+@pytest.mark.numpy_only(reason="refers weakly to an ndarray")
+def test_debug_holds_nothing_that_a_checkpoint_forgets():
+    arrays = []
+
+    def f(x):
+        y = tg.exp(x)
+        arrays.append(ref(y.data))
+        return tg.sin(y).sum()
+
+    x = leaf([1.0, 2.0])
+    with debug():
+        loss = checkpoint(f, x)
+    assert arrays[0]() is None
+    loss.backward()
+    np.testing.assert_allclose(x.grad.tolist(), np.cos(np.exp([1.0, 2.0])) * np.exp([1.0, 2.0]))
 
 
 def test_lines_are_known_in_recorded_sweeps_in_decorated_functions_and_in_ops_of_the_user():

@@ -1,7 +1,9 @@
 """checkpoint: the same gradients from less memory."""
 
+import contextvars
 import gc
 import threading
+import time
 import tracemalloc
 
 import numpy as np
@@ -10,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
+from tensorgrad.backend import to_numpy
 from tensorgrad.recompute import Forgotten, checkpoint
-from tensorgrad.tape import Tape, is_recording
+from tensorgrad.tape import Tape, Watcher, is_recording, watching
 from tensorgrad.transforms import grad, value_and_grad
 
 RNG = np.random.default_rng(0)
@@ -67,6 +70,7 @@ STRETCHES = {
     "parts": lambda x: (tg.concat([x * x, x, tg.exp(x)]) @ WEIGHT).std(),
     "kept_parts": lambda x: tg.einsum("ij,jk,kl->il", x, x * WEIGHT, tg.sin(x)).sum(),
     "lifted_to_complex": lambda x: tg.abs(tg.exp(x * x * 1j) + x).sum(),
+    "lifted_and_kept": lambda x: tg.real((x * x + 1.0) ** 1.5j).sum(),
     "lifted_integers": lambda x: (tg.sin(x * WHOLE) * WHOLE).sum(),
     "masks": lambda x: (tg.where(MASK, tg.exp(x), x * x) * tg.where(x > 0.0, x, 0.0)).sum(),
     "places": lambda x: (x[tg.argmax(x, axis=0)] * tg.sort(x, axis=0) * x[::-1, 1:2]).max(axis=1).sum(),
@@ -97,6 +101,37 @@ def test_values_and_gradients_to_second_order_are_those_of_the_plain_tape(name):
     same(found[1], found[0])
     same([found[2][0], found[2][1]], [found[0][0] * 2.0, found[0][1] * 2.0])
     WEIGHT.grad = BIAS.grad = None
+
+
+class Copies(Watcher):
+    """What records keep, before a checkpoint drops it."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def recorded(self, record, values, result):
+        self.kept[record] = record.kept
+
+
+def alike(one, other):
+    if isinstance(one, tuple):
+        return isinstance(other, tuple) and all(alike(*pair) for pair in zip(one, other, strict=True))
+    if not hasattr(one, "dtype"):
+        return one == other
+    same_kind = type(one) is type(other) and one.dtype == other.dtype and one.shape == other.shape
+    return same_kind and bool((to_numpy(one) == to_numpy(other)).all())
+
+
+@pytest.mark.parametrize("name", STRETCHES)
+def test_a_replay_gives_what_the_records_kept_to_the_bit(name):
+    copies = Copies()
+    with watching(copies):
+        checkpoint(STRETCHES[name], leaf(POINT))
+    forgotten = [record for record in copies.kept if isinstance(record.kept, Forgotten)]
+    assert len(forgotten) > 1 or name == "nothing_kept"
+    for record in reversed(forgotten):
+        assert alike(copies.kept[record], record.kept.recall(record)), record.op.name
+        assert any(each is not None for each in copies.kept[record])  # nothing kept, nothing to recall
 
 
 def test_second_order_through_nested_checkpoints():
@@ -269,17 +304,40 @@ def test_hooks_and_intermediate_gradients_work_inside_a_stretch():
     assert seen[0].grad.tolist() == [2.0]
 
 
+@pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize("place", [0, 1])
-def test_a_leaf_written_in_place_is_refused_also_where_no_rule_names_its_value(place):
+def test_a_leaf_written_in_place_is_refused_also_where_no_rule_names_its_value(place, nested):
     w, b = leaf([1.0, 2.0]), leaf([0.5, 0.5])
+
+    def f(x):
+        return tg.tanh(x * w + b).sum()
+
     with tg.scope("encoder"):
-        y = checkpoint(lambda x: tg.tanh(x * w + b).sum(), leaf([1.0, 1.0]))
+        y = (
+            checkpoint(lambda x: checkpoint(f, tg.exp(x)), leaf([1.0, 1.0]))
+            if nested
+            else checkpoint(f, leaf([1.0, 1.0]))
+        )
     with tg.no_grad():
         (w, b)[place][0] = 7.0
     with pytest.raises(RuntimeError, match=r"(multiply|add): its operand x2.*written in place.*checkpoint.*encoder"):
         y.backward()
     assert w.grad is None
     assert b.grad is None
+
+
+def test_a_training_loop_steps_between_its_stretches():
+    found = []
+    for how in (checkpoint, lambda f, *x: f(*x)):
+        w, b = leaf([1.0, 2.0]), leaf([0.5, 0.5])
+        for _ in range(3):
+            w.grad = b.grad = None
+            how(lambda x, w=w, b=b: tg.tanh(x * w + b).sum(), const([1.0, 1.0])).backward()
+            with tg.no_grad():
+                w -= 0.1 * w.grad
+                b -= 0.1 * b.grad
+        found.append([w, b])
+    same(*found)
 
 
 def test_a_leaf_whose_value_the_replay_does_not_need_may_be_written():
@@ -348,6 +406,45 @@ def test_two_threads_may_sweep_one_stretch():
     assert [each.tolist() for each in found] == [expected.tolist()] * 4
 
 
+def test_only_one_thread_replays_a_stretch_at_a_time():
+    running, most = [], []
+
+    @tg.op
+    def slow_cube(xp, x):
+        running.append(None)
+        most.append(len(running))
+        time.sleep(0.02)
+        running.pop()
+        return x * x * x
+
+    slow_cube.vjp(x=lambda g, x: 3.0 * g * x * x)
+    x = leaf([1.0, 2.0])
+    y = checkpoint(lambda x: slow_cube(slow_cube(x)), x).sum()
+    threads = [threading.Thread(target=grad, args=(y, x), kwargs={"retain_graph": True}) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(most) >= 2 + 3
+    assert max(most) == 1
+
+
+def test_what_the_outer_function_records_during_an_inner_one_is_not_borrowed():
+    def outer(x):
+        elsewhere = contextvars.copy_context()  # where the inner stretch does not see what is recorded
+
+        def inner(x):
+            y = tg.exp(x)
+            return y * elsewhere.run(tg.sin, x) * y
+
+        return checkpoint(inner, x * 2.0).sum()
+
+    x = leaf([0.3, 0.7])
+    checkpoint(outer, x).backward()
+    y = 2 * np.array([0.3, 0.7])
+    np.testing.assert_allclose(x.grad.tolist(), 2 * np.exp(2 * y) * (2 * np.sin(y) + np.cos(y)))
+
+
 def test_checkpoints_work_inside_transforms():
     f = lambda x: checkpoint(lambda x: (tg.sin(x) * x).sum(), x)  # noqa: E731
     value, slope = value_and_grad(lambda x: (value_and_grad(f)(x)[1] ** 2).sum())(const([0.3, 0.7]))
@@ -372,6 +469,13 @@ def chain(x, layers=LAYERS):
 def in_segments(x):
     for _ in range(6):
         x = checkpoint(lambda x: chain(x, 6), x)
+    return x
+
+
+def loose(x, layers=LAYERS):
+    """Layers of which a rule keeps one value, and another is needed for a moment only."""
+    for _ in range(layers):
+        x = tg.tanh(x + 1.0)
     return x
 
 
@@ -408,6 +512,13 @@ def test_a_chain_in_segments_needs_memory_for_the_segments_and_one_of_them():
     assert segmented[1] < 6 + 6 + 5
     assert plain[1] > LAYERS
     assert segmented[2] == pytest.approx(1, abs=0.5)  # the gradient
+
+
+def test_a_replay_lets_go_of_values_that_no_rule_keeps():
+    segment = measured(lambda x: checkpoint(loose, x))
+    same([segment[3]], [measured(loose)[3]])
+    assert segment[0] == pytest.approx(0, abs=0.5)  # the result is not kept: sum needs its shape alone
+    assert segment[1] < LAYERS + 6
 
 
 def test_nested_checkpoints_need_memory_for_a_few_layers_at_each_depth():

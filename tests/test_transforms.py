@@ -186,6 +186,7 @@ def test_gradients_share_memory_with_nothing(create_graph):
     total = x + y
     slopes = [
         *grad(total, [x, y, x, total], grad_outputs=seed, create_graph=create_graph),
+        *grad(((x + y) * 2.0).sum(), [x, y], create_graph=create_graph),
         *grad(x.sum(), x, create_graph=create_graph),
         *grad(x[::-1], x, grad_outputs=seed, create_graph=create_graph),
     ]
@@ -477,12 +478,13 @@ def test_a_recorded_argument_stays_connected_and_is_not_swept_itself():
 def test_under_no_grad_the_numbers_come_without_a_record():
     w = leaf([2.0, 3.0])
     with tg.no_grad():
-        (value, aux), slope = value_and_grad(lambda w: ((w**3).sum(), w * 2.0), has_aux=True)(w)
+        (value, aux), slope = value_and_grad(lambda x: ((x**2 * w).sum(), [x * w, w]), has_aux=True)(w)
         assert not is_recording()
     assert not value.requires_grad
-    assert not aux.requires_grad
+    assert not aux[0].requires_grad
+    assert aux[1] is w  # from outside, and left as it is
     assert not slope.requires_grad
-    close(slope, [12.0, 27.0])
+    close(slope, [8.0, 18.0])
 
 
 def test_a_decorated_function_keeps_its_name():
@@ -692,9 +694,13 @@ def test_results_are_recorded_exactly_if_something_outside_is():
             vjp(each, x)[1](1.0)[0],
         ]
         assert [result.requires_grad for result in results] == [recorded] * len(results)
+    _, pull = vjp(by_w, x)
     with tg.no_grad():
         assert not hessian(by_w)(x).requires_grad
+        assert not vjp(by_w, x)[0].requires_grad
         assert not vjp(by_w, x)[1](1.0)[0].requires_grad
+        assert not pull(1.0)[0].requires_grad
+    assert pull(1.0)[0].requires_grad
 
 
 def test_transforms_leave_no_gradients_and_no_marks():
