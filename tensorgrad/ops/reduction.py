@@ -249,6 +249,8 @@ def _cumulative_prod_dx(
         g = _without_first(g, axis)
     elif exclusive:  # element i is in the results after its own place
         g = concat([g[(*before, slice(1, None), ...)], g[(*before, slice(0, 1), ...)] * 0.0], axis=axis)
+    if n < 2:
+        return g
     running = g[(*before, slice(n - 1, n), ...)]
     pieces = [running]
     for place in range(n - 2, -1, -1):

@@ -103,6 +103,18 @@ CASES = [
         _sizes=_sizes,
     ),
     case(
+        ops.fold_windows,
+        lambda y, size, kernel, stride, padding, dilation: _fold(y, size, kernel, stride, padding, dilation),
+        y=reals(dims="n 4 12"),
+        size=(5, 4),
+        kernel=(1, 2),
+        stride=(2, 1),
+        padding=(0, 1),
+        dilation=(3, 2),
+        _sizes=_sizes,
+        _name="fold_windows, uneven",
+    ),
+    case(
         ops.unfold,
         _unfold,
         x=reals(dims="n c h w"),

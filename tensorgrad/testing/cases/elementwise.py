@@ -82,4 +82,26 @@ CASES = [
         max=reals(1.0, 1.0001),
         _name="clip, bounds with gradients",
     ),
+    case(
+        ops.clip,
+        lambda x, min: np.maximum(x, min),
+        x=reals(avoid=(-1.0,)),
+        min=reals(-1.0001, -1.0),
+        _name="clip from below",
+    ),
+    case(
+        ops.clip,
+        lambda x, max: np.minimum(x, max),
+        x=reals(avoid=(1.0,)),
+        max=reals(1.0, 1.0001),
+        _name="clip from above",
+    ),
+    case(
+        ops.clip,
+        lambda x, min, max: np.minimum(np.maximum(x, min), max),
+        x=reals(avoid=(-1.0, 1.0)),
+        min=reals(1.0, 1.0001),
+        max=reals(-1.0001, -1.0),
+        _name="clip, bounds crossed",
+    ),
 ]

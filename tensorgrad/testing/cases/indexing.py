@@ -85,6 +85,7 @@ CASES = [
     ],
     case(ops.take, np.take, x=reals(dims="n m"), indices=integers(0, "n", "k"), axis=0),
     case(ops.take, np.take, x=reals(dims="n m"), indices=integers(0, "m", "k j"), axis=-1, _name="take, last axis"),
+    case(ops.take, np.take, x=reals(dims="n"), indices=integers(0, "n", "k"), _name="take, no axis named"),
     case(ops.take_along_axis, np.take_along_axis, **_along, axis=-1),
     case(
         ops.take_along_axis,
@@ -94,6 +95,18 @@ CASES = [
         axis=0,
         _name="take_along_axis, first axis",
     ),
+    *[
+        case(
+            ops.take_along_axis,
+            np.take_along_axis,
+            x=reals(dims=dims),
+            indices=integers(0, "m", others),
+            axis=-1,
+            _sizes={"n": (2, 4)},
+            _name=f"take_along_axis, {dims} by {others}",
+        )
+        for dims, others in (("n m", "1 k"), ("1 m", "n k"))
+    ],
     case(ops.unstack, lambda x, axis: list(np.moveaxis(x, axis, 0)), x=reals(dims="n m"), axis=st.integers(-2, 1)),
     case(ops.repeat, np.repeat, x=reals(dims="n m"), repeats=st.integers(0, 3), axis=st.sampled_from([None, 0, -1])),
     case(

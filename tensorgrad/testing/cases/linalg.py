@@ -57,6 +57,14 @@ CASES = [
         subscripts="ij,ij->ji",
         operands=several(reals(dims="n m"), 2, 2),
     ),
+    case(
+        ops.einsum_parts,
+        lambda subscripts, *operands: np.einsum(subscripts, *operands),
+        subscripts=st.sampled_from(["ij,jk->ik", "ij,kl->jl", "ij,kl->ijkl", "ij,ij->", "ij,jk->k"]),
+        operands=several(reals(dims="n n"), 2, 2),
+        _sizes={"n": (2, 3)},
+        _name="einsum_parts, letters summed",
+    ),
     *[_einsum_case(subscripts, dims) for subscripts, dims in EINSUMS.items()],
     case(
         ops.einsum,
@@ -77,4 +85,5 @@ CASES = [
     case(ops.trace, lambda x: np.trace(x, axis1=-2, axis2=-1), x=reals(dims="*b n n")),
     case(ops.inv, np.linalg.inv, x=matrices("*b n n"), _complex=True),
     case(ops.qr, np.linalg.qr, x=matrices("*b m n"), _sizes={"n": (1, 2), "m": (2, 4)}),
+    case(ops.qr, np.linalg.qr, x=matrices("2 5 n n"), _sizes={"n": (2, 3)}, _name="qr of square matrices"),
 ]

@@ -72,6 +72,8 @@ CASES = [
     case(ops.min, np.min, x=_distinct, axis=st.sampled_from([None, 0, 1, -1, (0, 1)]), keepdims=st.booleans()),
     case(ops.prod, np.prod, x=reals(dims="n m k"), **_over, _complex=True),
     case(ops.prod, np.prod, x=reals(ties=True, dims="n m"), **_over, _name="prod with zeros"),
+    case(ops.prod, np.prod, x=reals(dims="n m"), axis=(), _name="prod over no axis"),
+    case(ops.cumulative_sum, np.cumulative_sum, x=reals(dims="n"), _name="cumulative_sum, no axis named"),
     case(
         ops.cumulative_sum,
         np.cumulative_sum,
@@ -95,6 +97,13 @@ CASES = [
         **_scan,
         exclusive=st.booleans(),
         _name="cumulative_prod with zeros",
+    ),
+    case(
+        ops.cumulative_prod,
+        np.cumulative_prod,
+        x=reals(dims="n"),
+        _sizes={"n": (0, 4)},
+        _name="cumulative_prod, no axis named",
     ),
     case(ops.logsumexp, _logsumexp, **_filled, **_over),
     case(ops.all, np.all, **_asked),
