@@ -79,7 +79,7 @@ class Op:
     ) -> None:
         self.composition = kernel
         self.name = kernel.__name__
-        self.module = kernel.__module__
+        self.module = kernel.__module__ or "__main__"  # None where exec runs code in a bare namespace
         self.saves, self.results, self.blocks, self.lift, self.constant = saves, results, blocks, lift, constant
         self.linear = linear
         own = self.module.startswith("tensorgrad.")

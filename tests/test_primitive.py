@@ -604,3 +604,10 @@ def test_operands_are_described_by_dtype_shape_and_device():
     assert describe([1.0, 2.0]).startswith("float64[2]")
     assert ("strict" in describe([1.0])) == (tg.ones(1).device == "strict")
     assert primitive._describe("x" * 100) == "'" + "x" * 56 + "..."
+
+
+def test_an_op_may_be_defined_where_nothing_says_which_module_it_is():
+    there = {"tg": tg}
+    exec("@tg.op\ndef bare(xp, x):\n    return xp.negative(x)\n", there)
+    assert there["bare"](tg.asarray([1.0])).tolist() == [-1.0]
+    assert "__main__.bare" in registry
