@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -215,7 +216,11 @@ class Tensor(Traced):
             )
         if self.device != "cpu":
             raise TypeError(f"NumPy cannot read a tensor on {self.device!r}; copy it: t.numpy()")
-        return np.array(self.data, dtype=dtype, copy=copy)
+        array = np.array(self.data, dtype=dtype, copy=copy)
+        if array is self.data:  # shared: tapes may keep it
+            array = array.view()
+            array.flags.writeable = False
+        return array
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         return sys.modules[__package__ or "tensorgrad"]
@@ -300,6 +305,7 @@ class Tensor(Traced):
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         made = self._leaf_copy(ops.copy)
         memo[id(self)] = made
+        made.__setstate__(deepcopy(self._attributes(), memo))
         return made
 
     def _leaf_copy(self, of: Callable[[Any], Any]) -> Tensor:
@@ -310,12 +316,23 @@ class Tensor(Traced):
             made.requires_grad_()
         if self.grad is not None:
             made.grad = of_array(of(self.grad.data))
+        made.__setstate__(self._attributes())
         return made
+
+    def _attributes(self) -> dict[str, Any]:
+        """What a subclass, or its user, has set on this tensor."""
+        return dict(getattr(self, "__dict__", {}))
+
+    def __setstate__(self, attributes: dict[str, Any]) -> None:
+        for name, value in attributes.items():
+            setattr(self, name, value)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         self._refuse_recorded("pickle")
         gradient = None if self.grad is None else backend.to_numpy(self.grad.data)
-        return _rebuild, (type(self), backend.to_numpy(self.data), self.requires_grad, gradient, self.device)
+        values = backend.to_numpy(self.data)
+        made = _rebuild, (type(self), values, self.requires_grad, gradient, self.device)
+        return (*made, self._attributes()) if self._attributes() else made
 
     def _refuse_recorded(self, what: str) -> None:
         if not self.is_leaf:
@@ -448,7 +465,6 @@ class Tensor(Traced):
     abs, exp, log, sqrt = ops.abs, ops.exp, ops.log, ops.sqrt
     tanh, sigmoid, relu = ops.tanh, ops.sigmoid, ops.relu
     sum, mean, max, min, prod = ops.sum, ops.mean, ops.max, ops.min, ops.prod
-    var, std = ops.var, ops.std
     argmax, argmin, all, any = ops.argmax, ops.argmin, ops.all, ops.any
     clip, astype, copy, conj = ops.clip, ops.astype, ops.copy, ops.conj
     swapaxes, flatten = ops.swapaxes, ops.flatten
@@ -466,6 +482,16 @@ class Tensor(Traced):
             self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         )
         return transposed
+
+    def var(self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, ddof: float = 0.0) -> Tensor:
+        """Mean squared deviation from the mean, over n - correction, or ndarray's `ddof`.   (...) -> (...) without the axes"""
+        variance: Tensor = ops.var(self, axis=axis, correction=correction or ddof, keepdims=keepdims)
+        return variance
+
+    def std(self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, ddof: float = 0.0) -> Tensor:
+        """The square root of the variance; where all elements are equal its gradient is 0.   (...) -> (...)"""
+        deviation: Tensor = ops.std(self, axis=axis, correction=correction or ddof, keepdims=keepdims)
+        return deviation
 
     def squeeze(self, axis: Any = None) -> Tensor:
         """Without axes of length 1: those named, or all.   (..., 1, ...) -> (...)"""

@@ -144,7 +144,14 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
     if library is None:
         if isinstance(data, ModuleType) or callable(data):
             raise TypeError(f"a tensor is made from numbers, not from a {type(data).__name__}")
-        values = np.asarray(data)
+        try:
+            values = np.asarray(data)
+        except ValueError as error:
+            if "inhomogeneous" not in str(error):
+                raise
+            raise ValueError(
+                "a tensor is rectangular, and this list is ragged: its rows must have equal lengths; pad them first"
+            ) from error
         if values.dtype.kind not in "biufc":
             raise TypeError(
                 f"a tensor holds booleans, integers, floating or complex numbers, not {values.dtype} "
@@ -157,6 +164,10 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
                 values = values.astype(natural(values.dtype.type(0).item()))
         library, data, copy = NUMPY, values, False
         device = default_device() if device is None else device
+    if isinstance(data, np.ndarray) and type(data) is not np.ndarray:
+        if isinstance(data, np.ma.MaskedArray):
+            raise TypeError("a tensor has no mask: fill the masked array first, data.filled(value)")
+        data = np.asarray(data)  # np.matrix, memmap: the subclass would bring rules of its own
     array: Array = settle(data)
     if dtype is not None and array.dtype != np.dtype(dtype):
         if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
