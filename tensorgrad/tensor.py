@@ -19,7 +19,7 @@ from tensorgrad.interchange import UfuncDoor, answer_function
 from tensorgrad.ops.indexing import as_key
 from tensorgrad.primitive import return_as
 from tensorgrad.tape import Fan, Keeper, Leaf, Record, Traced, add_hook, is_recording, keeper_of
-from tensorgrad.writes import become, fitting, is_sole_owner, is_temporary, refuse_write, write_leaf
+from tensorgrad.writes import become, fitting, is_assignment, is_sole_owner, is_temporary, refuse_write, write_leaf
 
 
 class Tensor(Traced):
@@ -344,7 +344,7 @@ class Tensor(Traced):
     # ── writes ──────────────────────────────────────────────────────────────────────────────────────────
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        if is_temporary(sys.getrefcount(self)):
+        if is_temporary(sys.getrefcount(self)) and is_assignment(sys._getframe(1)):
             raise TypeError(
                 "x[key] = value: this writes into a temporary and would be lost, as in x[i][j] = v; "
                 "write x[i, j] = v, or name the tensor"
@@ -484,7 +484,7 @@ class Tensor(Traced):
         return transposed
 
     def var(self, axis: Any = None, correction: float = 0.0, keepdims: bool = False, *, ddof: float = 0.0) -> Tensor:
-        """Mean squared deviation from the mean, over n - correction, or ndarray's `ddof`.   (...) -> (...) without the axes"""
+        """Mean squared deviation, over n - correction (ndarray's `ddof`).   (...) -> (...) without the axes"""
         variance: Tensor = ops.var(self, axis=axis, correction=correction or ddof, keepdims=keepdims)
         return variance
 

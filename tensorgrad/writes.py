@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dis import opmap
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -129,3 +131,11 @@ _TEMPORARY = _count_of_temporary()
 def is_temporary(count: int) -> bool:
     """Whether a reference count, taken first thing in __setitem__, is that of an object nobody else holds."""
     return count <= _TEMPORARY
+
+
+_STORES = {opmap[name] for name in ("STORE_SUBSCR", "STORE_SLICE") if name in opmap}
+
+
+def is_assignment(caller: FrameType) -> bool:
+    """Whether the frame is at a statement x[key] = value, not at a call: x.__setitem__(...) holds fewer references."""
+    return caller.f_code.co_code[caller.f_lasti] in _STORES
