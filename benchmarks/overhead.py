@@ -6,13 +6,18 @@ The chain is 250 times `y * w; y + b; tanh(y); y - b` on float32 of shape (4,), 
 constants; then its sum, and the gradient of x. The arrays are so small that nearly all of the time is the engine's.
 Three workloads: forward and backward; forward alone, recorded; and the same forward where nothing is recorded.
 NumPy's line is the same arithmetic written by hand, without an engine: the floor.
+
+Each engine has a process of its own, so that it runs as its users run it; the processes live side by side and are
+given their turns one after the other.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +26,8 @@ import timing
 
 import tensorgrad as tg
 
-Workloads = dict[str, Callable[[], Any]]  # by name: "forward and backward", "forward", "unrecorded"
+WORKLOADS = ("forward and backward", "forward", "unrecorded")
+Workloads = dict[str, Callable[[], Any]]  # one engine's, by these names
 
 GOALS = {
     ("forward and backward", "torch"): 0.40,
@@ -112,53 +118,75 @@ def of_numpy(values: Any, w: Any, b: Any, length: int) -> Workloads:
     return {"forward and backward": both, "forward": forward, "unrecorded": forward}
 
 
-def prepared(length: int, threads: int) -> dict[str, Workloads]:
-    """The workloads of every engine that is here, each checked to give the same gradient."""
+def prepared(engine: str, length: int, threads: int) -> Workloads:
+    """The workloads of one engine, the first of which returns the gradient of x."""
     values = np.random.default_rng(0).standard_normal(4).astype(np.float32)
     w, b = np.full(4, 1.01, np.float32), np.full(4, 0.01, np.float32)
-    engines = {"tensorgrad": of_tensorgrad(values.copy(), w, b, length)}
-    if (torch := timing.peer("torch")) is not None:
+    if engine == "torch":
+        torch = importlib.import_module(engine)
         torch.set_num_threads(threads)
-        engines["torch"] = of_torch(torch, values, w, b, length)
-    if (autograd := timing.peer("autograd")) is not None:
-        engines["autograd"] = of_autograd(autograd, values, w, b, length)
-    engines["numpy"] = of_numpy(values, w, b, length)
-    gradients = {name: np.asarray(_array(each["forward and backward"]())) for name, each in engines.items()}
+        return of_torch(torch, values, w, b, length)
+    if engine == "autograd":
+        return of_autograd(importlib.import_module(engine), values, w, b, length)
+    return {"tensorgrad": of_tensorgrad, "numpy": of_numpy}[engine](values, w, b, length)
+
+
+def gradient_of(workloads: Workloads) -> list[float]:
+    gradient: list[float] = workloads["forward and backward"]().tolist()
+    return gradient
+
+
+def check(gradients: dict[str, list[float]]) -> None:
+    """Raise AssertionError unless every engine has NumPy's gradient: nothing else is worth timing."""
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, gradients["numpy"], rtol=1e-3, atol=1e-12, err_msg=name)
-    return engines
 
 
-def _array(gradient: Any) -> Any:
-    return gradient.detach().numpy() if hasattr(gradient, "detach") else gradient
+def serve(engine: str, length: int, threads: int) -> None:
+    """Answer for one engine: its gradient, or a turn of a workload."""
+    workloads = prepared(engine, length, threads)
+
+    def answer(question: dict[str, Any]) -> Any:
+        if question["ask"] == "gradient":
+            return gradient_of(workloads)
+        return timing.turn(workloads[question["ask"]], question["seconds"])
+
+    timing.serve(answer)
 
 
-def main(arguments: Sequence[str] | None = None) -> Path:
+def main(arguments: Sequence[str] | None = None) -> Path | None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--length", type=int, default=250, help="times the four ops are repeated (%(default)s)")
     parser.add_argument("--rounds", type=int, default=25, help="turns of each engine (%(default)s)")
     parser.add_argument("--seconds", type=float, default=0.1, help="length of a turn (%(default)s)")
     parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="torch's (%(default)s)")
     parser.add_argument("--folder", type=Path, default=timing.RESULTS, help="where the result goes")
+    parser.add_argument("--engine", help="answer for one engine, as the processes that are timed do")
     chosen = parser.parse_args(arguments)
+    if chosen.engine:
+        serve(chosen.engine, chosen.length, chosen.threads)
+        return None
 
-    engines = prepared(chosen.length, chosen.threads)
+    names = ["tensorgrad", *[name for name in ("torch", "autograd") if timing.has(name)], "numpy"]
+    settings = ["--length", str(chosen.length), "--threads", str(chosen.threads)]
+    workers = {name: timing.Worker(__file__, "--engine", name, *settings) for name in names}
+    check({name: worker.ask({"ask": "gradient"}) for name, worker in workers.items()})
     figures: list[timing.Figure] = []
     details: dict[str, Any] = {"ops": 4 * chosen.length, "threads": chosen.threads, "microseconds per op": {}}
-    for workload in ("forward and backward", "forward", "unrecorded"):
+    for workload in WORKLOADS:
+        question = {"ask": workload, "seconds": chosen.seconds}
         taken = timing.interleave(
-            {name: each[workload] for name, each in engines.items()}, chosen.rounds, chosen.seconds
+            {name: partial(worker.ask, question) for name, worker in workers.items()}, chosen.rounds
         )
-        ours = taken["tensorgrad"]
-        for name in ("torch", "autograd"):
-            if name in taken:
-                goal = GOALS.get((workload, name))
-                figures.append(timing.ratio(f"{workload}, of {name}", ours, taken[name], goal))
+        for name in names[1:-1]:
+            goal = GOALS.get((workload, name))
+            figures.append(timing.ratio(f"{workload}, of {name}", taken["tensorgrad"], taken[name], goal))
         unit = 4e-6 * chosen.length
         details["microseconds per op"][workload] = {name: each.summary(unit) for name, each in taken.items()}
         figures += [each.figure(f"{workload}, {name}", "us per op", unit) for name, each in taken.items()]
-    facts = timing.machine("torch", "autograd")
-    return timing.save("overhead", figures, details, facts, chosen.folder)
+    for worker in workers.values():
+        worker.close()
+    return timing.save("overhead", figures, details, timing.machine("torch", "autograd"), chosen.folder)
 
 
 if __name__ == "__main__":

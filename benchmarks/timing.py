@@ -8,12 +8,13 @@ is a table made from all of them.
 from __future__ import annotations
 
 import gc
-import importlib
 import importlib.metadata
+import importlib.util
 import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -105,27 +106,62 @@ def quartiles(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def interleave(subjects: Mapping[str, Callable[[], Any]], rounds: int, seconds: float) -> dict[str, Times]:
-    """Time each subject in turn, `rounds` times. A turn is as many steps as fit into `seconds`, at least one.
+def turn(step: Callable[[], Any], seconds: float) -> tuple[float, float]:
+    """One turn: as many steps as fit into `seconds`, at least one. The median step and the fastest, in seconds."""
+    gc.collect()  # no turn pays for another's garbage
+    taken: list[float] = []
+    end = time.perf_counter() + seconds
+    while not taken or time.perf_counter() < end:
+        start = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken), min(taken)
 
-    A subject that returns a float has timed itself, in seconds; its own figure is taken. Before the first round
-    each has one turn that is not counted.
-    """
-    steps: dict[str, list[list[float]]] = {name: [] for name in subjects}
+
+def interleave(turns: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> dict[str, Times]:
+    """Let each subject have its turn, one after the other, `rounds` times. A first round is not counted."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
     for _ in range(rounds + 1):
-        for name, step in subjects.items():
-            gc.collect()  # no subject pays for another's garbage
-            taken: list[float] = []
-            end = time.perf_counter() + seconds
-            while not taken or time.perf_counter() < end:
-                start = time.perf_counter()
-                own = step()
-                taken.append(own if isinstance(own, float) else time.perf_counter() - start)
-            steps[name].append(taken)
+        for name, take in turns.items():
+            taken[name].append(take())
     return {
-        name: Times([statistics.median(turn) for turn in turns[1:]], min(map(min, turns[1:])))
-        for name, turns in steps.items()
+        name: Times([median for median, _ in each[1:]], min(least for _, least in each[1:]))
+        for name, each in taken.items()
     }
+
+
+class Worker:
+    """A script of this folder in a process of its own, which is given its turns through a pipe.
+
+    So each engine runs as its users run it, with its own settings of Python's collector and its own memory.
+    """
+
+    def __init__(self, script: str, *arguments: str) -> None:
+        command = [sys.executable, script, *arguments]
+        self._name = " ".join([Path(script).name, *arguments])
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, question: Any) -> Any:
+        """What the script answers. Raises RuntimeError where it ended instead; its error is on the screen."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            print(json.dumps(question), file=self._process.stdin, flush=True)
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            raise RuntimeError(f"{self._name} ended with {self._process.wait()} before it answered")
+        return json.loads(line)
+
+    def close(self) -> None:
+        self._process.communicate()  # it ends when there is nothing more to read
+
+
+def serve(answer: Callable[[Any], Any]) -> None:
+    """The worker's side: answer questions until there are no more."""
+    for line in sys.stdin:
+        print(json.dumps(answer(json.loads(line))), flush=True)
 
 
 def ratio(what: str, ours: Times, peer: Times, goal: float | None = None) -> Figure:
@@ -134,18 +170,17 @@ def ratio(what: str, ours: Times, peer: Times, goal: float | None = None) -> Fig
     return Figure(what, statistics.median(ratios), "", goal, ours.least / peer.least, quartiles(ratios))
 
 
-def peer(name: str) -> Any:
-    """The package a figure is compared with; None, and one line that says how to get it, where it is missing."""
-    try:
-        return importlib.import_module(name)
-    except ImportError:
-        print(f"{name} is not installed, and its figures are left out: pip install {INSTALL[name]}")
-        return None
+def has(peer: str) -> bool:
+    """Whether a package that figures are compared with is here; where not, one line says how to get it."""
+    if importlib.util.find_spec(peer) is not None:
+        return True
+    print(f"{peer} is not installed, and its figures are left out: pip install {INSTALL[peer]}")
+    return False
 
 
 def machine(*packages: str) -> dict[str, Any]:
     """What the figures depend on: processor, cores, system, versions, and how busy the machine is."""
-    versions = {}
+    versions: dict[str, str | None] = {}
     for package in ("numpy", *packages):
         try:
             versions[package] = importlib.metadata.version(package)
@@ -157,7 +192,6 @@ def machine(*packages: str) -> dict[str, Any]:
         "system": platform.platform(),
         "python": platform.python_version(),
         "versions": versions,
-        "collector": list(gc.get_threshold()),
         "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
         "date": date.today().isoformat(),
     }

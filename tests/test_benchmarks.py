@@ -63,22 +63,22 @@ def test_overhead_without_its_peers_says_how_to_get_them_and_measures_the_rest(r
         assert all(each["rounds"] == 3 and each["median"] >= each["least"] > 0 for each in engines.values())
 
 
-@pytest.mark.parametrize(("name", "make"), [("torch", "of_torch"), ("autograd", "of_autograd")])
-def test_every_peer_gives_the_gradient_that_is_timed(benchmark, name, make):
+@pytest.mark.parametrize("name", ["tensorgrad", "torch", "autograd"])
+def test_every_engine_has_the_gradient_of_the_floor(benchmark, name):
     pytest.importorskip(name)
-    engines = benchmark("overhead").prepared(length=3, threads=1)  # compares the gradients
-    assert set(engines[name]) == set(engines["tensorgrad"]) == {"forward and backward", "forward", "unrecorded"}
-    for step in engines[name].values():
+    overhead = benchmark("overhead")
+    workloads = overhead.prepared(name, length=3, threads=1)
+    overhead.check(
+        {each: overhead.gradient_of(overhead.prepared(each, length=3, threads=1)) for each in (name, "numpy")}
+    )
+    assert tuple(workloads) == overhead.WORKLOADS
+    for step in workloads.values():
         step()
 
 
-def test_overhead_refuses_to_time_a_wrong_gradient(benchmark, monkeypatch):
-    overhead = benchmark("overhead")
-    monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setitem(sys.modules, "autograd", None)
-    monkeypatch.setattr(overhead, "of_numpy", lambda values, *_: {"forward and backward": lambda: values * 0})
-    with pytest.raises(AssertionError, match="tensorgrad"):
-        overhead.prepared(length=3, threads=1)
+def test_overhead_refuses_to_time_a_wrong_gradient(benchmark):
+    with pytest.raises(AssertionError, match="torch"):
+        benchmark("overhead").check({"numpy": [1.0, 2.0], "torch": [1.0, 2.1]})
 
 
 def test_imports_lists_what_was_loaded(run):
@@ -99,14 +99,34 @@ def test_scale_has_every_stage_of_every_size_and_the_bytes(run):
     assert details["bytes per record"]["asked for"] > 16  # a record's own array alone has 16
 
 
-def test_turns_alternate_and_the_first_is_not_counted(benchmark):
+def test_turns_alternate_and_the_first_round_is_not_counted(benchmark):
     timing, order = benchmark("timing"), []
-    taken = timing.interleave(
-        {name: lambda name=name: order.append(name) or float(len(order)) for name in ("a", "b")}, rounds=2, seconds=0.0
-    )
+
+    def take(name):
+        order.append(name)
+        return float(len(order)), float(len(order)) / 2
+
+    taken = timing.interleave({name: lambda name=name: take(name) for name in ("a", "b")}, rounds=2)
     assert order == ["a", "b"] * 3
     assert taken["a"].rounds == [3.0, 5.0]
-    assert taken["b"].least == 4.0
+    assert taken["b"].least == 2.0
+
+
+def test_a_turn_has_at_least_one_step(benchmark):
+    steps = []
+    median, least = benchmark("timing").turn(lambda: steps.append(1), seconds=0.0)
+    assert len(steps) == 1
+    assert median == least > 0
+
+
+def test_a_worker_that_ends_early_says_so(benchmark, tmp_path):
+    timing = benchmark("timing")
+    script = tmp_path / "ends.py"
+    script.write_text("raise SystemExit(3)")
+    worker = timing.Worker(str(script))
+    with pytest.raises(RuntimeError, match=r"ends.py.* ended with 3"):
+        worker.ask("anything")
+    worker.close()
 
 
 def test_a_ratio_is_taken_within_each_round(benchmark):
