@@ -20,8 +20,9 @@ from typing import Any
 
 from tensorgrad import ops
 from tensorgrad.backend import as_array, is_inexact, settle
-from tensorgrad.primitive import GATHER, IDENTITY, NOTHING, ONE, PARTS, TWO
+from tensorgrad.primitive import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.tape import (
+    CONSTANT,
     SWEPT,
     Fan,
     HookedRecord,
@@ -90,12 +91,10 @@ def sweep(
     g = g_in = gradients.pop(record)
     try:
         while True:
-            kind = record.__class__
+            kind = type(record)
             straight = None
-            if kind is HookedRecord or kind is Leaf:
-                g = _run_hooks(record, g, found if not wanted else None)
-            if record in wanted if wanted else kind is Leaf:
-                found.append((record, g))
+            if kind is not Record or wanted:
+                g = _arrive(record, g, found, wanted)
                 if record in ends:
                     kind = Leaf
             if kind is Leaf:
@@ -104,21 +103,23 @@ def sweep(
                 pending.add_result(record.inputs[0], record.inputs[1], g)
             else:
                 op, inputs, kept = record.op, record.inputs, record.kept
-                if kept.__class__ is not tuple:
+                if type(kept) is not tuple:
                     kept = _recall(record, kept)
-                serial = record.serial
                 if wrap is not None:
                     kept = _rejoin(record, kept, wrap)
-                for place, rule, how, sources in op.rules if op.joint is None else _joint(record, g, kept, needed):
-                    if how == PARTS:
-                        _sweep_parts(pending, record, place, rule, sources, g, kept, needed, watchers)
-                        continue
+                elementwise, serial = op.elementwise, record.serial
+                for place, rule, how, sources in op.rules if op.one_by_one else _asked(record, g, kept, needed):
                     parent = inputs[place]
-                    if not isinstance(parent, Record):
+                    if parent is CONSTANT:
                         continue
-                    # Also where its own gradient is not needed: the rules of the other inputs name its value.
-                    if parent.__class__ is Leaf and parent.changed > serial:
-                        _refuse_stale(record, parent)
+                    of = type(parent)
+                    if of is not Record:  # asked by type: isinstance is slow to say no
+                        if of is Leaf:
+                            # Also where its own gradient is not needed: the other inputs' rules name its value.
+                            if parent.changed > serial:
+                                _refuse_stale(record, parent)
+                        elif of is not HookedRecord and of is not Fan:
+                            continue
                     if needed is not None and parent not in needed:
                         continue
                     if how == ONE:
@@ -132,8 +133,11 @@ def sweep(
                     elif how == GATHER:
                         g_in = rule(g, *_gather(record, kept, sources))
                     else:
-                        g_in = rule  # a joint rule's gradient is ready
-                    if g_in.shape != parent.shape or g_in.dtype is not parent.dtype:
+                        g_in = rule  # the gradient itself
+                    if elementwise:  # the gradient is as the result is: the records tell, without asking an array
+                        if record.shape != parent.shape or record.dtype is not parent.dtype:
+                            g_in = _fit(g_in, parent)
+                    elif g_in.shape != parent.shape or g_in.dtype is not parent.dtype:
                         g_in = _fit(g_in, parent)
                     if watchers:
                         for watcher in watchers:
@@ -182,6 +186,18 @@ def _recall(record: Record, kept: Any) -> tuple[Any, ...]:
     return recalled
 
 
+def _arrive(record: Record, g: Any, found: list[tuple[Any, Any]], wanted: Any) -> Any:
+    """A gradient is complete at a leaf, at a hooked record, or where one may be wanted: note it, as the hooks leave it."""
+    kind = type(record)
+    if kind is Leaf:
+        g = _fit(g, record)
+    if kind is HookedRecord or kind is Leaf:
+        g = _run_hooks(record, g, None if wanted else found)
+    if record in wanted if wanted else kind is Leaf:
+        found.append((record, g))
+    return g
+
+
 def _run_hooks(record: Record, g: Any, found: list[tuple[Any, Any]] | None) -> Any:
     """The gradient as the hooks leave it. It is found for the keepers among them, as for a leaf."""
     keepers = []
@@ -216,29 +232,25 @@ def _gather(record: Record, kept: tuple[Any, ...], sources: Any, index: int | No
     return found
 
 
-def _sweep_parts(
-    pending: Pending,
-    record: Record,
-    place: int,
-    rule: Any,
-    sources: Any,
-    g: Any,
-    kept: tuple[Any, ...],
-    needed: set[Record] | None,
-    watchers: Sequence[Watcher],
-) -> None:
-    """The rule for `*parts`, asked once per recorded part."""
-    for index, parent in enumerate(record.inputs[place:]):
-        if not isinstance(parent, Record):
+def _asked(
+    record: Record, g: Any, kept: tuple[Any, ...], needed: set[Record] | None
+) -> list[tuple[int, Any, int, Any]]:
+    """The rule table of an op whose rules are not one per input: joint and part rules asked, their answers in it."""
+    op = record.op
+    if op.joint is not None:
+        return _joint(record, g, kept, needed)
+    table = []
+    for place, rule, how, sources in op.rules:
+        if how != PARTS:
+            table.append((place, rule, how, sources))
             continue
-        if isinstance(parent, Leaf) and parent.changed > record.serial:
-            _refuse_stale(record, parent)
-        if needed is not None and parent not in needed:
-            continue
-        g_in = _fit(rule(g, *_gather(record, kept, sources, index)), parent)
-        for watcher in watchers:
-            watcher.swept(record, place + index, g_in)
-        pending.add(parent, g_in)
+        for index, parent in enumerate(record.inputs[place:]):
+            if isinstance(parent, Leaf) and parent.changed > record.serial:
+                _refuse_stale(record, parent)
+            if isinstance(parent, Record) and (needed is None or parent in needed):
+                answer = rule(g, *_gather(record, kept, sources, index))
+                table.append((place + index, answer, READY, None))
+    return table
 
 
 def _joint(
@@ -261,7 +273,7 @@ def _joint(
             f"the joint rule of {op.name} must return a tuple of {len(parents)} gradients, one per array parameter"
         )
     places = [op.place(name) for name in op.arrays] + list(range(len(op.names), len(record.inputs)))
-    return [(place, answer, -1, None) for place, answer in zip(places, answers, strict=True) if answer is not None]
+    return [(place, answer, READY, None) for place, answer in zip(places, answers, strict=True) if answer is not None]
 
 
 def _complete(record: Record, gradients: dict[int, Any]) -> tuple[Any, ...]:

@@ -30,7 +30,7 @@ class _Writer:
         self.data = {name: f"_data_{name}" if name in op.arrays else name for name in op.names}
         self.flat = ", ".join([self.data[name] for name in op.names] + (["*_data_parts"] if op.parts else []))
         self.records = [f"_record_{name}" for name in op.arrays]
-        self.has_out = op.blocks == "all" and op.results == 1 and not op.saves
+        self.has_out = op.elementwise and op.results == 1 and not op.saves
         self.lifts = op.lift is not None and bool(op.ruled) and op.results == 1
         self.lines = [f"def {op.name}({signature_of(op, self.has_out)}):"]
         self.unwrap()
@@ -52,27 +52,27 @@ class _Writer:
         self.add("_traced = False")
         for name in self.op.arrays:
             taken = f"_data_{name} = {name}.data; _record_{name} = {name}.record; _traced = True"
-            self.add(f"if isinstance({name}, _Traced): {taken}", f"else: _data_{name} = {name}; _record_{name} = None")
+            self.add(f"if isinstance({name}, _Tensor): {taken}", f"else: _data_{name} = {name}; _record_{name} = None")
         if self.op.parts:
             each = f"for _each in {self.op.parts}"
             self.add(
-                f"_data_parts = tuple([_each.data if isinstance(_each, _Traced) else _each {each}])",
-                f"_record_parts = tuple([_each.record if isinstance(_each, _Traced) else None {each}])",
-                f"if not _traced: _traced = any([isinstance(_each, _Traced) {each}])",
+                f"_data_parts = tuple([_each.data if isinstance(_each, _Tensor) else _each {each}])",
+                f"_record_parts = tuple([_each.record if isinstance(_each, _Tensor) else None {each}])",
+                f"if not _traced: _traced = any([isinstance(_each, _Tensor) {each}])",
             )
 
     def run(self, direct: bool) -> None:
         op = self.op
         results = "_saved" if op.saves or op.results > 1 else "_result"
-        first = f"_data_{op.arrays[0]}" if op.arrays else "_data_parts and _data_parts[0]"
-        on_numpy = f"{first}.__class__ is _ndarray" if op.arrays or op.parts else "False"
+        first = f"_data_{op.arrays[0]}" if op.arrays else ""
+        on_numpy = f"type({first}) is _ndarray" if op.arrays else "_data_parts and type(_data_parts[0]) is _ndarray"
         call = ", ".join(self.passed(parameter) for parameter in op.parameters)
         dtype_of = f"_dtype = {results}[0].dtype" if op.saves else f"_dtype = {results}.dtype"
         self.add("try:")
         self.add(f"    if {on_numpy}:")
         self.add(f"        {results} = " + (f"_function({call})" if direct else f"_kernel(_xp, {call})"))
         if op.saves:
-            self.add(f"        if {results}.__class__ is not tuple: _split({results})  # raises")
+            self.add(f"        if type({results}) is not tuple: _split({results})  # raises")
         if self.lifts:
             self.add(f"        {dtype_of}")
             self.add(f"        if {self.may_lift(direct)}:")
@@ -114,7 +114,7 @@ class _Writer:
         if op.results > 1:
             self.add("_result = tuple([_settle(_each) for _each in _result])", "if not _traced: return _result")
             return
-        self.add("if _result.__class__ is not _ndarray: _result = _settle(_result)")
+        self.add("if type(_result) is not _ndarray: _result = _settle(_result)")
         self.add(
             "if not _traced: return _result" + (" if out is None else _fill(out, _result)" if self.has_out else "")
         )
@@ -152,11 +152,13 @@ class _Writer:
         inputs = [self.input(name) for name in op.names]
         if op.parts:
             inputs.append("*[_plain(_each) if _of is None else _of for _each, _of in zip(_data_parts, _record_parts)]")
-        self.add("_record = _new(_Record)" + ("; _tensor.record = _record" if op.results == 1 else ""))
+        self.add("_record = _Record()" + ("; _tensor.record = _record" if op.results == 1 else ""))
         self.add(f"_record.op = _op; _record.inputs = ({', '.join(inputs)},)")
         self.add(f"_record.kept = ({''.join(each + ', ' for each in kept)})")
         if op.results == 1:
-            self.add(f"_record.shape = _result.shape; _record.dtype = {'_dtype' if self.lifts else '_result.dtype'}")
+            alone = op.elementwise and op.names == op.arrays and len(op.arrays) == 1
+            shape = f"{self.records[0]}.shape" if alone else "_result.shape"  # reading an array's shape costs 40 ns
+            self.add(f"_record.shape = {shape}; _record.dtype = {'_dtype' if self.lifts else '_result.dtype'}")
         self.add("_record.serial = _tick(); _record.scope = _scope")
         if op.results > 1:
             self.add("_tensors = _results(_Tensor, _record, _result)")
@@ -167,7 +169,7 @@ class _Writer:
         """What stands in the record for a parameter: a parent, an attribute, or a placeholder for an array."""
         if name not in self.op.arrays:
             return name
-        constant = f"_CONSTANT if _data_{name}.__class__ is _ndarray else _plain(_data_{name})"
+        constant = f"_CONSTANT if type(_data_{name}) is _ndarray else _plain(_data_{name})"
         return f"_record_{name} if _record_{name} is not None else {constant}"
 
     def kept(self, name: str) -> str:
@@ -197,5 +199,5 @@ def signature_of(op: Op, has_out: bool) -> str:
         if parameter.kind is parameter.POSITIONAL_ONLY and not any(p.kind is p.POSITIONAL_ONLY for p in following):
             shown.append("/")
     if has_out:
-        shown += ["out=None"] if star or op.parts else ["*", "out=None"]
+        shown += ["out=None"]
     return ", ".join(shown)

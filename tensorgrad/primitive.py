@@ -58,7 +58,7 @@ RESERVED = frozenset({"out", "isinstance", "tuple", "any", "zip"})  # what call 
 LIBRARIES = ("numpy", "array_api", "cupy")  # whose own kinds of error are explained as the standard ones
 
 # How the sweep calls a rule: see `Op.rules`.
-IDENTITY, NOTHING, ONE, TWO, GATHER, PARTS = range(6)
+IDENTITY, NOTHING, ONE, TWO, GATHER, PARTS, READY = range(7)
 
 
 class Op:
@@ -81,6 +81,7 @@ class Op:
         self.name = kernel.__name__
         self.module = kernel.__module__ or "__main__"  # None where exec runs code in a bare namespace
         self.saves, self.results, self.blocks, self.lift, self.constant = saves, results, blocks, lift, constant
+        self.elementwise = blocks == "all"
         self.linear = linear
         own = self.module.startswith("tensorgrad.")
         self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name)) if own else {}
@@ -105,6 +106,7 @@ class Op:
             )
         self.rules: tuple[tuple[int, Rule, int, Any], ...] = ()
         self.joint: tuple[Rule, tuple[Any, ...]] | None = None
+        self.one_by_one = True  # each rule gives one input's gradient: no joint rule, none for parts
         self.ruled: set[str] = set()
         self.kept_names: list[str] = []
         self.kept_when: dict[str, set[str]] = {}
@@ -140,6 +142,7 @@ class Op:
         self.kept_places = frozenset(self.place(name) for name in self.kept_names if name in takers)
 
         table = []
+        self.joint = None
         for parameter, rule in rules.items():
             sources = tuple(self._source(name) for name in wanted[parameter])
             if parameter == "joint":
@@ -147,6 +150,7 @@ class Op:
             else:
                 table.append(self._entry(parameter, rule, sources))
         self.rules = tuple(table)
+        self.one_by_one = self.joint is None and self.parts not in rules
 
     def _names_in(self, parameter: str, rule: Rule) -> list[str]:
         allowed = [*self.names, *([self.parts] if self.parts else []), "out", *self.saves]
@@ -430,8 +434,8 @@ def _function_of(op: Op) -> Any:
         return function(*args, **keywords)
 
     names["_write"] = write
-    has_out = op.blocks == "all" and op.results == 1 and not op.saves
-    out = [inspect.Parameter("out", inspect.Parameter.KEYWORD_ONLY, default=None)] if has_out else []
+    has_out = op.elementwise and op.results == 1 and not op.saves
+    out = [inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)] if has_out else []
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
         [*op.parameters, *out], __validate_parameters__=False
     )
@@ -451,7 +455,7 @@ def _compile(op: Op, function: Any) -> None:
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     names = function.__globals__
     names.update(
-        _Traced=Traced, _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
+        _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
         _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
         _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
         _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _tick=tick, _watched=watched,
