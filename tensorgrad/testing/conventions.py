@@ -1,3 +1,415 @@
-"""x"""
+"""What the engine promises where mathematics leaves a choice, one function per line of docs/conventions.md.
 
-CONVENTIONS = {}
+Laws compare derivatives with differences, so they see nothing at a kink, at a tie, at a pole or in a dtype. A
+convention is a function without arguments whose docstring is the sentence promised and whose body tries it on the
+default device. `CONVENTIONS` lists them by the op they are about, or by a subject that is no single op.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorgrad import backend, ops
+from tensorgrad.tensor import Tensor
+
+Convention = Callable[[], None]
+
+CONVENTIONS: dict[str, list[Convention]] = {}
+
+
+def convention(*names: str) -> Callable[[Convention], Convention]:
+    """File a function as a convention of the ops, or of the subject, named."""
+
+    def file(promise: Convention) -> Convention:
+        for name in names:
+            CONVENTIONS.setdefault(name, []).append(promise)
+        return promise
+
+    return file
+
+
+def _leaf(values: Any, dtype: Any = None) -> Tensor:
+    dtype = ("complex128" if np.iscomplexobj(values) else "float64") if dtype is None else dtype
+    return Tensor(values, requires_grad=True, dtype=dtype)
+
+
+def _slopes(function: Callable[..., Any], *values: Any) -> list[Any]:
+    """The gradients of sum(function(*leaves)) at these values, as numbers in lists."""
+    leaves = [_leaf(each) for each in values]
+    ops.sum(function(*leaves)).backward()
+    return [leaf.grad.tolist() for leaf in leaves]
+
+
+def _bends(function: Callable[..., Any], *values: Any) -> list[Any]:
+    """The gradients of the sum of all first gradients: the rows of the Hessian, each summed."""
+    leaves = [_leaf(each) for each in values]
+    ops.sum(function(*leaves)).backward(create_graph=True)
+    firsts = [leaf.grad for leaf in leaves]
+    total = ops.sum(firsts[0])
+    for each in firsts[1:]:
+        total = total + ops.sum(each)
+    for leaf in leaves:
+        leaf.grad = None
+    if total.requires_grad:
+        total.backward()
+    return [np.zeros(leaf.shape).tolist() if leaf.grad is None else leaf.grad.tolist() for leaf in leaves]
+
+
+def _expect(found: Any, expected: Any) -> None:
+    np.testing.assert_allclose(np.asarray(found), np.asarray(expected), rtol=1e-12, atol=0)
+
+
+def _refuses(kind: type[Exception], function: Callable[[], Any]) -> None:
+    try:
+        function()
+    except kind:
+        return
+    raise AssertionError(f"expected a {kind.__name__}")
+
+
+# ── kinks ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("relu")
+def relu_at_zero() -> None:
+    """`relu` at 0 has gradient 0."""
+    _expect(_slopes(ops.relu, [-1.0, 0.0, 1.0]), [[0, 0, 1]])
+
+
+@convention("leaky_relu")
+def leaky_relu_at_zero() -> None:
+    """`leaky_relu` at 0 has the gradient from below, `negative_slope`."""
+    _expect(_slopes(lambda x: ops.leaky_relu(x, 0.3), [-1.0, 0.0, 1.0]), [[0.3, 0.3, 1]])
+
+
+@convention("elu")
+def elu_at_zero() -> None:
+    """`elu` at 0 has the derivatives from below: `alpha`, and `alpha` again in second order."""
+    _expect(_slopes(lambda x: ops.elu(x, 1.7), [0.0]), [[1.7]])
+    _expect(_bends(lambda x: ops.elu(x, 1.7), [0.0]), [[1.7]])
+
+
+@convention("hardtanh")
+def hardtanh_at_its_bounds() -> None:
+    """`hardtanh` at its bounds has gradient 0."""
+    _expect(_slopes(lambda x: ops.hardtanh(x, -1.0, 2.0), [-1.0, 0.0, 2.0]), [[0, 1, 0]])
+
+
+@convention("abs")
+def abs_at_zero() -> None:
+    """`abs` at 0 has gradient 0, for complex numbers too."""
+    _expect(_slopes(ops.abs, [-2.0, 0.0, 2.0]), [[-1, 0, 1]])
+    _expect(_slopes(ops.abs, [0j, 3 + 4j]), [[0, 0.6 + 0.8j]])
+
+
+@convention("sign")
+def sign_at_zero() -> None:
+    """`sign` of a real number has gradient 0 everywhere; of a complex one, z / |z|, at 0."""
+    _expect(_slopes(ops.sign, [-2.0, 0.0, 2.0]), [[0, 0, 0]])
+    _expect(_slopes(lambda z: ops.imag(ops.sign(z)), [0j, 2 + 0j]), [[0, 0.5j]])
+
+
+@convention("floor", "ceil", "trunc", "round", "floor_divide")
+def steps_are_flat() -> None:
+    """`floor`, `ceil`, `trunc`, `round` and `floor_divide` have gradient 0, at their steps too."""
+    for function in (ops.floor, ops.ceil, ops.trunc, ops.round):
+        _expect(_slopes(function, [-1.0, 0.5, 0.7]), [[0, 0, 0]])
+    _expect(_slopes(ops.floor_divide, [4.0, 5.0], [2.0, 2.0]), [[0, 0], [0, 0]])
+
+
+@convention("copysign", "nextafter")
+def the_second_operand_only_points() -> None:
+    """`copysign` and `nextafter` pass no gradient to their second operand."""
+    _expect(_slopes(ops.copysign, [2.0, 2.0], [-1.0, 1.0]), [[-1, 1], [0, 0]])
+    _expect(_slopes(ops.nextafter, [1.0], [2.0]), [[1], [0]])
+
+
+@convention("clip")
+def clip_at_its_bounds() -> None:
+    """`clip` on a bound passes the gradient to x; beyond a bound, to that bound, also where both are the same."""
+    x = [-2.0, -1.0, 0.0, 1.0, 2.0]
+    found = _slopes(ops.clip, x, [-1.0] * 5, [1.0] * 5)
+    _expect(found, [[0, 1, 1, 1, 0], [1, 0, 0, 0, 0], [0, 0, 0, 0, 1]])
+    _expect(_slopes(ops.clip, [-2.0, 1.0, 2.0], [1.0] * 3, [1.0] * 3), [[0, 1, 0], [1, 0, 0], [0, 0, 1]])
+    _expect(_slopes(ops.clip, [-np.inf, np.inf], [-1.0] * 2, [1.0] * 2), [[0, 0], [1, 0], [0, 1]])
+
+
+# ── ties ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("maximum", "minimum")
+def two_that_tie_share() -> None:
+    """`maximum` and `minimum` give each operand half of the gradient in a tie."""
+    _expect(_slopes(ops.maximum, [1.0, 2.0, 3.0], [1.0, 3.0, 2.0]), [[0.5, 0, 1], [0.5, 1, 0]])
+    _expect(_slopes(ops.minimum, [1.0, 2.0, 3.0], [1.0, 3.0, 2.0]), [[0.5, 1, 0], [0.5, 0, 1]])
+
+
+@convention("max", "min")
+def many_that_tie_share() -> None:
+    """`max`, `min` and `max_pool2d` share the gradient equally among the elements that tie."""
+    x = [[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]
+    third = 1 / 3
+    _expect(_slopes(lambda x: ops.max(x, axis=1), x), [[[0, 0.5, 0.5], [third, third, third]]])
+    _expect(_slopes(lambda x: ops.min(x, axis=1, keepdims=True), x), [[[1, 0, 0], [third, third, third]]])
+    _expect(_slopes(ops.max, x), [[[0, 0.5, 0.5], [0, 0, 0]]])
+    _expect(_slopes(lambda x: ops.max_pool2d(x, 2), [[[[1.0, 4.0], [4.0, 0.0]]]]), [[[[[0, 0.5], [0.5, 0]]]]])
+
+
+# ── zeros ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("safe_sqrt")
+def roots_at_zero() -> None:
+    """`std` of equal elements and `safe_sqrt` at 0 have gradient 0; that of `sqrt` at 0 is infinite."""
+    _expect(_slopes(ops.safe_sqrt, [0.0, 4.0]), [[0, 0.25]])
+    _expect(_slopes(ops.std, [2.0, 2.0]), [[0, 0]])
+    with np.errstate(divide="ignore"):
+        _expect(_slopes(ops.sqrt, [0.0]), [[np.inf]])
+
+
+@convention("hypot")
+def hypot_at_the_origin() -> None:
+    """`hypot` at (0, 0) has gradient 0, and second derivatives 0."""
+    _expect(_slopes(ops.hypot, [0.0, 3.0], [0.0, 4.0]), [[0, 0.6], [0, 0.8]])
+    _expect(_bends(ops.hypot, [0.0], [0.0]), [[0], [0]])
+
+
+@convention("pow")
+def powers_at_zero() -> None:
+    """`x ** 0` has gradient 0, at x = 0 too; `0 ** y` has gradient 0 with respect to y."""
+    _expect(_slopes(lambda x: x**0, [0.0, 2.0]), [[0, 0]])
+    _expect(_slopes(ops.pow, [0.0, 2.0], [0.0, 0.0]), [[0, 0], [0, np.log(2.0)]])
+    _expect(_slopes(lambda y: 0.0**y, [0.0, 2.0]), [[0, 0]])
+    _expect(_slopes(ops.pow, [0.0, 0.0], [1.0, 2.0]), [[1, 0], [0, 0]])
+
+
+@convention("pow")
+def powers_that_cross_zero() -> None:
+    """`x ** y` has at y = 0, x > 0 the mixed second derivative 1 / x."""
+    x, y = _leaf([2.0]), _leaf([0.0])
+    ops.sum(x**y).backward(create_graph=True)
+    slope = x.grad
+    y.grad = None
+    ops.sum(slope).backward()
+    _expect(y.grad.tolist(), [0.5])
+
+
+@convention("prod", "cumulative_prod")
+def products_with_zeros() -> None:
+    """`prod` and `cumulative_prod` have the right derivatives, to any order, where factors are 0."""
+    _expect(_slopes(ops.prod, [0.0, 2.0, 3.0]), [[6, 0, 0]])
+    _expect(_slopes(ops.prod, [0.0, 2.0, 0.0]), [[0, 0, 0]])
+    _expect(_bends(ops.prod, [0.0, 2.0, 0.0]), [[2, 0, 2]])
+    _expect(_slopes(ops.cumulative_prod, [2.0, 0.0, 3.0]), [[1, 8, 0]])
+    _expect(_bends(ops.cumulative_prod, [2.0, 0.0, 3.0]), [[4, 6, 2]])
+
+
+@convention("mean")
+def means_of_nothing() -> None:
+    """`mean` of no elements has an empty gradient, and nothing is divided by 0 for it."""
+    x = Tensor(ops.zeros((0, 2)), requires_grad=True)
+    with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):  # the value is NaN, as NumPy says
+        y = ops.mean(x, axis=0)
+    with np.errstate(all="raise"):
+        y.backward(Tensor([1.0, 1.0]))
+    if x.grad.shape != (0, 2):
+        raise AssertionError(f"the gradient has the shape {x.grad.shape}")
+
+
+# ── NaN and infinities ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("where")
+def where_keeps_nan_where_it_is() -> None:
+    """`where` passes exactly 0 to the branch not taken, whatever value or gradient is there, NaN and infinity too.
+
+    What was computed before it may still make NaN of that 0, as the infinite slope of `sqrt` at 0 does: make its
+    operand safe, `where(x > 0, sqrt(where(x > 0, x, 1)), 0)`.
+    """
+    condition = Tensor([True, False])
+    _expect(_slopes(lambda x, y: ops.where(condition, x, y), [2.0, np.nan], [np.nan, 3.0]), [[1, 0], [0, 1]])
+    safe = _slopes(lambda x: ops.where(x > 0, ops.sqrt(ops.where(x > 0, x, 1.0)), 0.0), [0.0, 4.0])
+    _expect(safe, [[0, 0.25]])
+    for wild in (np.nan, np.inf):
+        x, y = _leaf([2.0, 2.0]), _leaf([3.0, 3.0])
+        ops.where(condition, x, y).backward(Tensor([wild, 1.0], dtype="float64"))
+        _expect([x.grad.tolist(), y.grad.tolist()], [[wild, 0], [0, 1]])
+
+
+@convention("maximum", "minimum", "max", "min")
+def a_nan_wins_nothing() -> None:
+    """Where `maximum`, `minimum`, `max` or `min` is NaN, the gradient is 0."""
+    with np.errstate(invalid="ignore"):
+        for two in (ops.maximum, ops.minimum):
+            _expect(_slopes(two, [np.nan, 1.0], [1.0, np.nan]), [[0, 0], [0, 0]])
+        for many in (ops.max, ops.min):
+            _expect(_slopes(lambda x, many=many: many(x, axis=1), [[np.nan, 1.0], [2.0, 2.0]]), [[[0, 0], [0.5, 0.5]]])
+
+
+@convention("logsumexp")
+def sums_of_no_weight() -> None:
+    """`logsumexp` of minus infinities alone has gradient 0; a minus infinity beside others has gradient 0."""
+    with np.errstate(divide="ignore"):
+        x = [[-np.inf, -np.inf], [-np.inf, 2.0]]
+        _expect(_slopes(lambda x: ops.logsumexp(x, axis=1), x), [[[0, 0], [0, 1]]])
+
+
+@convention("elu")
+def elu_far_above_zero() -> None:
+    """`elu` has finite derivatives where exp(x) would overflow."""
+    with np.errstate(over="raise"):
+        _expect(_slopes(ops.elu, [1000.0]), [[1]])
+        _expect(_bends(ops.elu, [1000.0]), [[0]])
+
+
+# ── where there is none ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("qr")
+def wide_matrices_have_no_qr_gradient() -> None:
+    """`qr` of a matrix with more columns than rows has values but no gradient, and says so."""
+    _refuses(NotImplementedError, lambda: ops.sum(ops.qr(_leaf([[1.0, 2.0]]))[1]).backward())
+
+
+@convention("integers")
+def integers_never_record() -> None:
+    """Integer and boolean tensors never record: no leaves, and no results, as of `x > 0`, `argmax`, `astype`."""
+    _refuses(TypeError, lambda: Tensor([1, 2], requires_grad=True))
+    x = _leaf([1.0, 2.0])
+    for result in (x > 0, ops.argmax(x), ops.astype(x, ops.int64), ops.isnan(x), ops.argsort(x)):
+        if result.requires_grad:
+            raise AssertionError(f"a {result.dtype} tensor is recorded")
+
+
+# ── places ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("setitem")
+def the_last_value_stands() -> None:
+    """`x[i] = v` with a place named twice: the last value stands, and only it has a gradient; x has none there."""
+    places = np.asarray([1, 0, 1])
+    found = _slopes(lambda x, v: ops.setitem(x, v, places) * 2.0, [1.0, 2.0, 3.0], [5.0, 6.0, 7.0])
+    _expect(found, [[0, 0, 2], [0, 2, 2]])
+    _expect(ops.setitem(Tensor([1.0, 2.0, 3.0]), Tensor([5.0, 6.0, 7.0]), places).tolist(), [6, 7, 3])
+
+
+@convention("getitem", "take", "scatter_add")
+def repeated_places_add_up() -> None:
+    """`x[i]`, `take` and `embedding` with a place named twice: its gradients add up, always in the same order."""
+    places = np.asarray([1, 0, 1])
+    _expect(_slopes(lambda x: x[places], [1.0, 2.0, 3.0]), [[1, 2, 0]])
+    _expect(_slopes(lambda x: ops.take(x, Tensor([1, 0, 1])), [1.0, 2.0, 3.0]), [[1, 2, 0]])
+    _expect(_slopes(lambda x: ops.embedding(Tensor([1, 1]), x), [[1.0], [2.0]]), [[[0], [2]]])
+
+
+@convention("to_device")
+def gradients_travel_back() -> None:
+    """`to_device` brings the gradient back to where its operand is, to any order."""
+    x = Tensor([2.0], requires_grad=True, dtype="float64", device="cpu")
+    y = ops.to_device(x, "strict", "cpu")
+    ops.sum(y * y * y).backward(create_graph=True)
+    slope = x.grad
+    x.grad = None
+    slope.backward()
+    if (y.device, slope.device, x.grad.device) != ("strict", "cpu", "cpu"):
+        raise AssertionError(f"the gradients are on {slope.device} and {x.grad.device}")
+    _expect([slope.tolist(), x.grad.tolist()], [[12], [12]])
+
+
+# ── complex numbers ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("complex")
+def complex_gradients_are_conjugate() -> None:
+    """The gradient of a real L at a complex z is dL/dRe z + i dL/dIm z, as in PyTorch: that of |z|^2 is 2 z."""
+    z = 3 + 4j
+    _expect(_slopes(lambda z: ops.real(z * ops.conj(z)), [z]), [[2 * z]])
+    _expect(_slopes(ops.real, [z]), [[1]])
+    _expect(_slopes(ops.imag, [z]), [[1j]])
+    _expect(_slopes(lambda z, w: ops.real(z * w), [z], [1 - 2j]), [[1 + 2j], [3 - 4j]])
+
+
+@convention("complex")
+def rules_know_no_conjugate() -> None:
+    """Inside rules g is bilinear, dL = sum(g dz): the conjugate is taken once, where gradients come in and go out."""
+    z, seed = 1 + 2j, 0.5 - 1j
+    leaf = _leaf([z])
+    ops.exp(leaf).backward(Tensor([seed]))
+    _expect(leaf.grad.tolist(), [seed * np.conj(np.exp(z))])
+
+
+@convention("complex")
+def real_operands_have_real_gradients() -> None:
+    """A real operand has a real gradient: what is imaginary in it is dropped."""
+    x = _leaf([2.0])
+    ops.real(x * Tensor([1 + 3j])).backward(Tensor([1.0], dtype="float64"))
+    if x.grad.dtype != ops.float64:
+        raise AssertionError(f"the gradient of a real operand is {x.grad.dtype}")
+    _expect(x.grad.tolist(), [1])
+
+
+# ── dtypes ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _is(x: Any, dtype: Any) -> None:
+    if x.dtype != np.dtype(dtype):
+        raise AssertionError(f"the dtype is {x.dtype}, expected {dtype}")
+
+
+@convention("dtypes")
+def float32_is_the_default() -> None:
+    """Python floats become float32, integers int64, complex numbers complex64; `set_default_dtype` says otherwise."""
+    _is(Tensor([1.0]), "float32")
+    _is(Tensor([1]), "int64")
+    _is(Tensor([1j]), "complex64")
+    before = backend.get_default_dtype()
+    try:
+        backend.set_default_dtype("float64")
+        _is(Tensor([1.0]), "float64")
+    finally:
+        backend.set_default_dtype(before)
+
+
+@convention("dtypes")
+def scalars_are_weak() -> None:
+    """Python scalars are weak: float32 times 2.5 is float32, an integer tensor times 2.5 has the default dtype."""
+    _is(Tensor([1.0], dtype="float32") * 2.5, "float32")
+    _is(Tensor([1.0], dtype="float32") * 2, "float32")
+    _is(Tensor([1.0], dtype="float64") * 2.5, "float64")
+    _is(Tensor([1.0], dtype="float32") * 2j, "complex64")
+    _is(Tensor([1]) * 2.5, "float32")
+    _is(Tensor([1]) * 2, "int64")
+
+
+@convention("dtypes")
+def floating_operands_decide() -> None:
+    """An integer tensor beside a floating one takes the floating one's dtype: int64 times float32 is float32."""
+    _is(Tensor([1]) * Tensor([1.0], dtype="float32"), "float32")
+    _is(Tensor([1.0], dtype="float64") + Tensor([1], dtype="int32"), "float64")
+    _is(Tensor([True]) * Tensor([1.0], dtype="float32"), "float32")
+    _is(Tensor([1.0], dtype="float32") * Tensor([1.0], dtype="float64"), "float64")
+
+
+@convention("dtypes")
+def integers_alone_become_floating() -> None:
+    """Integers alone become the default dtype where the result is floating: `divide`, `exp`, `mean`, `softmax`."""
+    whole = Tensor([1, 2])
+    for result in (whole / whole, ops.exp(whole), ops.mean(whole), ops.softmax(whole)):
+        _is(result, "float32")
+    _is(ops.sum(whole), "int64")
+
+
+@convention("dtypes")
+def gradients_have_their_operands_dtype() -> None:
+    """A gradient has the dtype and the shape of what it is the gradient of, whatever it met on its way."""
+    x = Tensor([1.0, 2.0], requires_grad=True, dtype="float32")
+    ops.sum(ops.astype(x, ops.float64) * Tensor([[3.0], [4.0]], dtype="float64")).backward()
+    _is(x.grad, "float32")
+    _expect(x.grad.tolist(), [7, 7])
+
+
+__all__ = ["CONVENTIONS", "convention"]

@@ -60,7 +60,7 @@ CASES = [
     case(
         ops.einsum_parts,
         lambda subscripts, *operands: np.einsum(subscripts, *operands),
-        subscripts=st.sampled_from(["ij,jk->ik", "ij,kl->jl", "ij,kl->ijkl", "ij,ij->", "ij,jk->k"]),
+        subscripts=st.sampled_from(["ij,jk->ik", "ij,kl->jl", "ij,kl->ik", "ij,kl->ijkl", "ij,ij->", "ij,jk->k"]),
         operands=several(reals(dims="n n"), 2, 2),
         _sizes={"n": (2, 3)},
         _name="einsum_parts, letters summed",

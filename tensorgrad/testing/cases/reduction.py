@@ -47,6 +47,7 @@ _asked = {
 
 CASES = [
     case(ops.sum, np.sum, x=reals(), **_over, _complex=True),
+    case(ops.sum, np.sum, **_filled, **_over, _name="sum of three axes"),
     case(ops.mean, np.mean, **_filled, **_over, _complex=True),
     case(ops.var, _variance, **_filled, axis=axes(), correction=0.0, keepdims=st.booleans(), _complex=True),
     case(

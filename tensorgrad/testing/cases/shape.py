@@ -56,6 +56,15 @@ CASES = [
     ),
     case(ops.flip, np.flip, x=reals(), axis=axes()),
     case(ops.roll, _rolled, x=reals(), axis=axes(), shift=given_args(_shifts)),
+    case(
+        ops.roll,
+        _rolled,
+        x=reals(dims="n m"),
+        axis=(0, 1),
+        shift=st.sampled_from([(1, -1), (2, 1)]),
+        _sizes={"n": (3, 4), "m": (3, 4)},
+        _name="roll along two axes",
+    ),
     case(ops.tril, np.tril, x=reals(dims="*b n m"), k=st.integers(-2, 2)),
     case(ops.triu, np.triu, x=reals(dims="*b n m"), k=st.integers(-2, 2)),
     case(
