@@ -75,7 +75,7 @@ def words(picture):
 @of_page(PAGES)
 def test_links_lead_somewhere(page):
     text = FENCED.sub("", page.read_text(encoding="utf-8"))
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+    for target in re.findall(r"\]\(([^)\s]+)\)", text) + re.findall(r'src="([^"]+)"', text):
         if target.startswith(("http://", "https://")):
             continue
         path, _, anchor = target.partition("#")
