@@ -38,12 +38,20 @@ def asarray(
     if isinstance(obj, Tensor) and (obj.requires_grad or not requires_grad):
         tensor = obj if dtype is None or obj.dtype == np.dtype(dtype) else ops.astype(obj, dtype)
         tensor = tensor if device is None else tensor.to_device(device)
-        copied: Tensor = ops.copy(tensor) if copy and tensor is obj else tensor
-        return copied
+        tensor = ops.copy(tensor) if copy and tensor is obj else tensor
+        if copy is False and tensor is not obj:
+            raise ValueError(_NEEDS_COPY)
+        return tensor.requires_grad_() if requires_grad else tensor
     data = obj.data if isinstance(obj, Traced) else obj
     if copy and backend.is_array(data):
         data = backend.as_array(data, copy=True)
-    return Tensor(data, requires_grad=requires_grad, dtype=dtype, device=device)
+    made = Tensor(data, requires_grad=requires_grad, dtype=dtype, device=device)
+    if copy is False and made.data is not data:
+        raise ValueError(_NEEDS_COPY)
+    return made
+
+
+_NEEDS_COPY = "asarray: copy=False, but another dtype, another device, a leaf or a list needs an array of its own"
 
 
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
@@ -54,8 +62,15 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
     >>> tg.from_dlpack(np.ones(2))
     Tensor([1., 1.], dtype=float64)
     """
-    data = x.data if isinstance(x, Traced) else np.from_dlpack(x)
-    return asarray(data, device=device, copy=copy)
+    if isinstance(x, Traced):
+        if x.record is not None:
+            raise RuntimeError(
+                "from_dlpack: DLPack carries values only; call detach() on a tensor that requires a gradient"
+            )
+        return asarray(x.data, device=device, copy=copy)
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack: a {type(x).__name__} does not speak DLPack; use tensorgrad.asarray(...)")
+    return asarray(np.from_dlpack(x), device=device, copy=copy)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:

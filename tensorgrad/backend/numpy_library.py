@@ -50,8 +50,8 @@ def _mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     if not x.size:
         return np.full_like(_add_reduce(x, axis, None, None, keepdims), np.nan)
     total = _add_reduce(x, axis, None, None, keepdims)
-    # A scalar of the array's own dtype keeps float32 a float32.
-    return _divide(total, x.dtype.type(x.size // total.size if total.size else 1))
+    # A scalar of the sum's own dtype keeps float32 a float32, and holds any count where x is int8.
+    return _divide(total, total.dtype.type(x.size // total.size if total.size else 1))
 
 
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:

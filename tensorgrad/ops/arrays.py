@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, as_array, get_default_dtype, move, on_device
+from tensorgrad.backend import Array, as_array, get_default_dtype, is_array, item, move, natural, on_device
 from tensorgrad.backend import device_of as _device_of
 from tensorgrad.primitive import op
-from tensorgrad.tape import Traced
+from tensorgrad.tape import Traced, is_recording
 
 e, pi, inf, nan, newaxis = np.e, np.pi, np.inf, np.nan, None
 bool_ = np.dtype("bool")
@@ -29,8 +29,25 @@ def device_of(x: Any) -> str:
 
 
 def floating(dtype: Any) -> Any:
-    """A dtype, or the default one for None."""
-    return get_default_dtype() if dtype is None else np.dtype(dtype)
+    """A dtype, or the default one for None. Raises TypeError for one that is not of numbers."""
+    if dtype is None:
+        return get_default_dtype()
+    found = np.dtype(dtype)
+    if found.kind not in "biufc":
+        raise TypeError(f"an array holds booleans, integers, floating or complex numbers, not {found}")
+    return found
+
+
+def _number(value: Any, what: str) -> Any:
+    """A bound or a value as a Python number. Raises TypeError for a tensor whose gradient would be lost."""
+    if not isinstance(value, Traced):
+        return item(value) if is_array(value) else value
+    if value.record is not None and is_recording():
+        raise TypeError(
+            f"{what}: a tensor that requires a gradient would lose it in a new array; pass t.item(), or compute with "
+            "ops, as broadcast_to(t, shape)"
+        )
+    return item(value.data)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
@@ -50,11 +67,10 @@ def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """One value everywhere.   -> shape"""
-    value = fill_value.data if isinstance(fill_value, Traced) else fill_value
+    value = _number(fill_value, "full")
     if dtype is None:
-        dtype = value.dtype if hasattr(value, "dtype") else as_array(value).dtype
-    value = value.item() if isinstance(value, np.ndarray) else value
-    return on_device(device).namespace.full(shape, value, dtype=np.dtype(dtype), device=device or on_device().device)
+        dtype = fill_value.dtype if hasattr(fill_value, "dtype") else as_array(value).dtype
+    return on_device(device).namespace.full(shape, value, dtype=floating(dtype), device=device or on_device().device)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
@@ -69,13 +85,16 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
 
     int64 when all three are integers, else the default dtype.
     """
+    start, stop, step = _number(start, "arange"), _number(stop, "arange"), _number(step, "arange")
+    if step == 0:
+        raise ValueError("arange: the step is 0, so the end is never reached; give one above or below 0")
     if stop is None:
         start, stop = 0, start
     if dtype is None:
         whole = all(isinstance(each, (int, np.integer)) for each in (start, stop, step))
         dtype = int64 if whole else get_default_dtype()
     library = on_device(device)
-    return library.namespace.arange(start, stop, step, dtype=np.dtype(dtype), device=library.device)
+    return library.namespace.arange(start, stop, step, dtype=floating(dtype), device=library.device)
 
 
 def linspace(
@@ -83,6 +102,9 @@ def linspace(
 ) -> Array:
     """num evenly spaced values from start to stop.   -> (num,)"""
     library = on_device(device)
+    start, stop = _number(start, "linspace"), _number(stop, "linspace")
+    if dtype is None and (isinstance(start, complex) or isinstance(stop, complex)):
+        dtype = natural(1j)
     return library.namespace.linspace(start, stop, num, dtype=floating(dtype), device=library.device, endpoint=endpoint)
 
 

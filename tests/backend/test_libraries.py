@@ -1,0 +1,199 @@
+"""Which library an array belongs to, and the ways between libraries."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tensorgrad.backend import libraries, set_default_dtype
+from tensorgrad.backend.libraries import (
+    NUMPY,
+    as_array,
+    default_device,
+    device_of,
+    is_array,
+    item,
+    library_among,
+    library_of,
+    move,
+    namespace,
+    on_device,
+    settle,
+    to_numpy,
+)
+
+STRICT = on_device("strict")
+
+
+def strict(values):
+    return STRICT.from_numpy(np.asarray(values))
+
+
+def test_an_array_is_known_by_its_type():
+    assert library_of(np.ones(1)) is NUMPY
+    assert library_of(np.float64(1)) is NUMPY
+    assert library_of(np.ones(1).view(np.matrix)) is NUMPY
+    assert library_of(strict([1.0])) is STRICT
+    for no_array in (1.0, True, None, [1.0], "a"):
+        assert library_of(no_array) is None
+        assert not is_array(no_array)
+    assert is_array(strict([1.0]))
+
+
+def test_the_namespace_is_that_of_the_arrays():
+    assert namespace(np.ones(1), 2.0) is NUMPY.namespace
+    assert namespace(2.0, strict([1.0]), None) is STRICT.namespace
+    assert namespace(2.0) is on_device().namespace
+    assert library_among([]) is on_device()
+
+
+def test_arrays_of_two_libraries_do_not_mix():
+    with pytest.raises(TypeError, match=r"arrays on two devices, 'cpu' and 'strict'; move one.*x.to_device\('cpu'\)"):
+        namespace(np.ones(1), strict([1.0]))
+
+
+@pytest.mark.parametrize("value", ["a", [1.0], {}, object()])
+def test_what_is_no_operand_is_refused(value):
+    with pytest.raises(TypeError, match=f"expected an array, a Tensor or a number, got a {type(value).__name__}"):
+        namespace(np.ones(1), value)
+
+
+def test_devices_are_found_by_name():
+    assert on_device("cpu") is NUMPY
+    assert on_device("strict") is STRICT
+    assert on_device(None) is on_device(default_device())
+    for wrong in ("cuda:0", "", 0):
+        with pytest.raises(ValueError, match=r"there is no device .* here; devices: 'cpu', 'strict'"):
+            on_device(wrong)
+
+
+@pytest.mark.parametrize(("setting", "device"), [(None, "cpu"), ("numpy", "cpu"), ("strict", "strict")])
+def test_the_default_device_comes_from_the_environment(setting, device, monkeypatch):
+    monkeypatch.delenv("TENSORGRAD_BACKEND", raising=False)
+    if setting is not None:
+        monkeypatch.setenv("TENSORGRAD_BACKEND", setting)
+    assert default_device() == device
+
+
+def test_a_library_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setenv("TENSORGRAD_BACKEND", "jax")
+    with pytest.raises(ValueError, match="TENSORGRAD_BACKEND is 'jax'; it may be 'numpy' or 'strict'"):
+        default_device()
+
+
+def test_the_stand_in_is_imported_at_first_use():
+    code = (
+        "import sys, tensorgrad as tg\n"
+        "assert 'array_api_strict' not in sys.modules\n"
+        "tg.zeros(1, device='strict')\n"
+        "assert 'array_api_strict' in sys.modules\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "TENSORGRAD_BACKEND"}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+def test_arrays_move_and_keep_dtype_and_values():
+    for dtype in libraries.natural(1.0), np.dtype("int8"), np.dtype("bool"), np.dtype("complex128"):
+        array = np.array([[0, 1], [1, 0]], dtype)
+        there = move(array, "strict")
+        assert (device_of(there), there.dtype) == ("strict", dtype)
+        assert np.array_equal(to_numpy(there), array)
+        back = move(there, "cpu")
+        assert type(back) is np.ndarray
+        assert np.array_equal(back, array)
+        assert move(there, "strict") is there
+        assert move(array, "cpu") is array
+
+
+def test_a_move_copies():
+    array = np.array([1.0])
+    there = move(array, "strict")
+    array[0] = 2.0
+    assert to_numpy(there).tolist() == [1.0]
+    host = to_numpy(there)
+    host[0] = 3.0
+    assert to_numpy(there).tolist() == [1.0]
+
+
+def test_item_is_a_python_number():
+    assert item(np.array([[1.5]])) == 1.5
+    assert type(item(strict([2]))) is int
+    assert type(item(np.float32(1.0))) is float
+
+
+def test_settle_makes_arrays_of_numpy_scalars_alone():
+    for scalar in (np.float32(1.0), np.int64(1), np.bool_(True)):
+        settled = settle(scalar)
+        assert type(settled) is np.ndarray
+        assert (settled.shape, settled.dtype) == ((), scalar.dtype)
+    array, there = np.ones(1), strict([1.0])
+    assert settle(array) is array
+    assert settle(there) is there
+    assert settle(1.0) == 1.0
+
+
+# ── as_array ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_arrays_stay_as_they_are_and_where_they_are():
+    array, there = np.ones(2), strict([1.0])
+    assert as_array(array) is array
+    assert as_array(there) is there
+    assert device_of(as_array([1.0])) == default_device()
+    assert device_of(as_array([1.0], device="cpu")) == "cpu"
+    assert device_of(as_array(array, device="strict")) == "strict"
+    assert as_array(there, dtype="float32").dtype == np.float32
+    assert as_array(array, copy=True) is not array
+
+
+@pytest.mark.parametrize("default", ["float32", "float64"])
+def test_numbers_take_the_default_dtype(default):
+    set_default_dtype(default)
+    try:
+        complex_default = "complex64" if default == "float32" else "complex128"
+        for data, dtype in ((1.5, default), ([1, 2.5], default), ([], default), (1j, complex_default), (1, "int64")):
+            assert as_array(data).dtype == dtype
+        assert as_array([np.float64(1.0)]).dtype == np.float64
+        assert as_array([[np.float32(1.0)]]).dtype == np.float32
+    finally:
+        set_default_dtype("float32")
+
+
+def test_a_dtype_may_be_named_in_any_way_numpy_knows():
+    for dtype in ("float64", np.float64, np.dtype("float64"), float):
+        assert as_array([1.0], dtype).dtype == np.float64
+    with pytest.raises(TypeError, match="not understood"):
+        as_array([1.0], "floot")
+
+
+@pytest.mark.parametrize("data", ["text", ["a"], None, {1: 2}, [1, None], 2**80, np.array(["a"]), np.array([None])])
+def test_what_holds_no_numbers_is_refused(data):
+    with pytest.raises(TypeError, match="a tensor holds booleans, integers, floating or complex numbers, not"):
+        as_array(data)
+
+
+def test_lists_must_be_rectangular():
+    with pytest.raises(ValueError, match="ragged: its rows must have equal lengths; pad them first"):
+        as_array([[1, 2], [3]])
+    with pytest.raises(ValueError, match="ragged"):
+        as_array([1, [2]])
+
+
+def test_modules_and_functions_are_no_data():
+    for wrong in (np, len, int):
+        with pytest.raises(TypeError, match="a tensor is made from numbers, not from a"):
+            as_array(wrong)
+
+
+def test_a_complex_array_does_not_fit_a_real_dtype():
+    for array in (np.array([1j]), strict([1j])):
+        with pytest.raises(TypeError, match="complex128 values do not fit float64"):
+            as_array(array, "float64")
+
+
+def test_a_masked_array_is_refused_and_a_matrix_made_plain():
+    with pytest.raises(TypeError, match="a tensor has no mask"):
+        as_array(np.ma.masked_array([1.0], mask=[True]))
+    assert type(as_array(np.ones((1, 1)).view(np.matrix))) is np.ndarray
