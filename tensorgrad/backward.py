@@ -20,7 +20,7 @@ from typing import Any
 
 from tensorgrad import ops
 from tensorgrad.backend import as_array, is_inexact, settle
-from tensorgrad.primitive import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
+from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.tape import (
     CONSTANT,
     SWEPT,
@@ -187,7 +187,7 @@ def _recall(record: Record, kept: Any) -> tuple[Any, ...]:
 
 
 def _arrive(record: Record, g: Any, found: list[tuple[Any, Any]], wanted: Any) -> Any:
-    """A gradient is complete at a leaf, at a hooked record, or where one may be wanted: note it, as the hooks leave it."""
+    """A gradient is complete at a leaf, a hooked record, or where one may be wanted: note it, as the hooks leave it."""
     kind = type(record)
     if kind is Leaf:
         g = _fit(g, record)

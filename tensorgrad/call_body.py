@@ -9,10 +9,9 @@ an underscore, so that a parameter may be called anything else.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from tensorgrad.primitive import Op
+from tensorgrad.definition import Op
 
 FLOATING = "'fc'"  # the kinds of dtypes that carry gradients
 

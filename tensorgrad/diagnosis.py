@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import is_array, is_inexact, item, namespace, to_numpy
-from tensorgrad.primitive import Op
+from tensorgrad.definition import Op
 from tensorgrad.tape import Leaf, PlacedScope, Record, Traced, Watcher, add_hook, describe, watching
 
 # ── NaN and infinity ────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from tensorgrad.backend import library_among, namespace, settle
-from tensorgrad.primitive import Op
+from tensorgrad.definition import Op
 from tensorgrad.tape import Fan, Leaf, PlacedScope, Record, Scope, Watcher, watching
 
 

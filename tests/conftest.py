@@ -39,3 +39,14 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=f"NumPy only: {reason}"))
         if no_gpu is not None and item.get_closest_marker("gpu") is not None:
             item.add_marker(no_gpu)
+
+
+@pytest.fixture
+def registry_as_it_was():
+    """The ops that a test defines leave the registry again."""
+    from tensorgrad.primitive import registry
+
+    before = dict(registry)
+    yield
+    registry.clear()
+    registry.update(before)

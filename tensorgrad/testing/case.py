@@ -9,7 +9,7 @@ from typing import Any
 
 import hypothesis.strategies as st
 
-from tensorgrad.primitive import Op
+from tensorgrad.definition import Op
 from tensorgrad.testing.strategies import Several, Values, arguments, reals
 
 
