@@ -127,14 +127,16 @@ def check_registry(backend: str = "numpy", order: int = 2, draws: int | None = N
             verdict = "BREAKS"
             failures.append((str(each), str(broken)))
         rows.append((str(each), verdict, time.perf_counter() - started))
-    print(table(rows, backend, order))
+    ops = {each.definition for each in chosen if each.definition is not None}
+    compositions = {each.op for each in chosen if each.definition is None}
+    print(table(rows, f"{len(ops)} ops and {len(compositions)} compositions", backend, order))
     for name, text in failures:
         print(f"\n{name}\n{text}")
     return len(failures)
 
 
-def table(rows: list[tuple[str, str, float]], backend: str, order: int) -> str:
-    """The cases in three columns, and a line that counts ops, laws and failures."""
+def table(rows: list[tuple[str, str, float]], subjects: str, backend: str, order: int) -> str:
+    """The cases in three columns, and a line that counts subjects, cases, laws and failures."""
     width = max((len(name) for name, _, _ in rows), default=0)
     cells = [f"{name:<{width}} {verdict:<6} {seconds:6.2f} s" for name, verdict, seconds in rows]
     per_line = 3
@@ -142,7 +144,7 @@ def table(rows: list[tuple[str, str, float]], backend: str, order: int) -> str:
     lines = ["   ".join(cells[place::deep]) for place in range(deep)]
     broken = sum(verdict != "obeys" for _, verdict, _ in rows)
     lines.append(
-        f"{len(rows)} cases, {len(LAWS)} laws, order {order}, on {backend}: "
+        f"{subjects} in {len(rows)} cases, under {len(LAWS)} laws to order {order}, on {backend}: "
         + (f"{broken} break a law" if broken else "all obey")
         + f" ({sum(seconds for _, _, seconds in rows):.0f} s)"
     )

@@ -53,7 +53,7 @@ def test_check_registry_prints_a_table_and_counts_failures(capsys: Any) -> None:
     assert check_registry(names=["exp", "add"], draws=2) == 0
     printed = capsys.readouterr().out
     assert "exp" in printed
-    assert f"2 cases, {len(LAWS)} laws, order 2, on numpy: all obey" in printed
+    assert f"2 ops and 0 compositions in 2 cases, under {len(LAWS)} laws to order 2, on numpy: all obey" in printed
 
 
 def test_check_registry_reports_what_breaks(capsys: Any, monkeypatch: Any) -> None:
@@ -72,5 +72,6 @@ def test_unknown_names_are_refused() -> None:
 
 
 def test_the_table_says_how_many_break() -> None:
-    assert "2 cases" in table([("a", "obeys", 0.1), ("b", "BREAKS", 0.1)], "numpy", 2)
-    assert "1 break a law" in table([("a", "obeys", 0.1), ("b", "BREAKS", 0.1)], "numpy", 2)
+    printed = table([("a", "obeys", 0.1), ("b", "BREAKS", 0.1)], "2 ops", "numpy", 2)
+    assert "2 ops in 2 cases" in printed
+    assert "1 break a law" in printed
