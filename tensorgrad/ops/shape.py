@@ -151,14 +151,19 @@ def concat_parts(xp: Any, axis: int, *parts: Array) -> Array:
     return xp.concat(list(parts), axis=axis)
 
 
-def _part(g: Array, axis: int, parts_shape: Any, index: int) -> Array:
-    start = sum(shape[axis] for shape in parts_shape[:index])
-    key = [slice(None)] * len(parts_shape[0])
-    key[axis] = slice(start, start + parts_shape[index][axis])
-    return g[tuple(key)]
+def _concat_joint(g: Array, axis: int, parts_shape: Any, needed: tuple[bool, ...]) -> tuple[Any, ...]:
+    """The stretch of g that came from each part. One rule for all: each stretch begins where the last one ended."""
+    axis %= len(parts_shape[0])
+    gradients, start = [], 0
+    for shape, is_needed in zip(parts_shape, needed, strict=True):
+        key = [slice(None)] * len(shape)
+        key[axis] = slice(start, start + shape[axis])
+        gradients.append(g[tuple(key)] if is_needed else None)
+        start += shape[axis]
+    return tuple(gradients)
 
 
-concat_parts.vjp(parts=_part)
+concat_parts.vjp(joint=_concat_joint)
 
 
 def concat(arrays: Any, /, *, axis: int | None = 0) -> Any:
