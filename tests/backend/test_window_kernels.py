@@ -1,5 +1,6 @@
 """Windows by strides: a view that is copied once, and a fold that adds in place. The law "kernels" compares both
-with their compositions; here stands what a law cannot see."""
+with their compositions; here stands what a law cannot see.
+"""
 
 from __future__ import annotations
 
