@@ -1,4 +1,4 @@
-"""Elements by their places: indexing, its adjoint scatter_add, take, and functional writes."""
+"""Elements by their places: indexing, its adjoint add_at, take, and functional writes."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def getitem(xp: Any, x: Array, key: Any) -> Array:
 
 
 @op(linear=True)
-def scatter_add(xp: Any, values: Array, key: Any, shape: Any) -> Array:
+def add_at(xp: Any, values: Array, key: Any, shape: Any) -> Array:
     """Zeros, and the values added where x[key] would read them; repeated places sum.   (...) -> shape
 
     The adjoint of x[key]. The sum over a repeated place is always taken in the same order.
@@ -64,8 +64,8 @@ def scatter_add(xp: Any, values: Array, key: Any, shape: Any) -> Array:
     return xp.reshape(xp.matmul(xp.astype(hot, values.dtype), flat), tuple(shape))
 
 
-getitem.vjp(x=lambda g, key, x_shape: scatter_add(g, key, x_shape))
-scatter_add.vjp(values=lambda g, key: getitem(g, key))
+getitem.vjp(x=lambda g, key, x_shape: add_at(g, key, x_shape))
+add_at.vjp(values=lambda g, key: getitem(g, key))
 
 
 @op(lift="operands")
@@ -111,7 +111,7 @@ def multiply_by(x: Array, mask: Any) -> Array:
     """x where a mask in host memory holds, 0 elsewhere."""
     index = np.flatnonzero(mask)
     flat = flatten(x)
-    return reshape(scatter_add(getitem(flat, (index,)), (index,), (mask.size,)), tuple(mask.shape))
+    return reshape(add_at(getitem(flat, (index,)), (index,), (mask.size,)), tuple(mask.shape))
 
 
 setitem.vjp(x=lambda g, key: setitem(g, 0.0, key), value=_setitem_dvalue)
@@ -139,7 +139,7 @@ def take(xp: Any, x: Array, indices: Array, /, *, axis: int | None = None) -> Ar
 
 def _take_dx(g: Array, indices: Array, axis: int | None, x_shape: Any) -> Array:
     before = (slice(None),) * (0 if axis is None else axis % len(x_shape))
-    return scatter_add(g, (*before, _raw(indices)), x_shape)
+    return add_at(g, (*before, _raw(indices)), x_shape)
 
 
 def _raw(indices: Any) -> Any:
@@ -159,7 +159,7 @@ def take_along_axis(xp: Any, x: Array, indices: Array, /, *, axis: int = -1) -> 
 
 
 def _take_along_dx(g: Array, indices: Array, axis: int, x_shape: Any) -> Array:
-    return scatter_add(g, grid_key(to_numpy(_raw(indices)), axis, x_shape), x_shape)
+    return add_at(g, grid_key(to_numpy(_raw(indices)), axis, x_shape), x_shape)
 
 
 def grid_key(indices: Any, axis: int, shape: Any) -> tuple[Any, ...]:

@@ -297,7 +297,7 @@ def the_last_value_stands() -> None:
     _expect(ops.setitem(Tensor([1.0, 2.0, 3.0]), Tensor([5.0, 6.0, 7.0]), places).tolist(), [6, 7, 3])
 
 
-@convention("getitem", "take", "scatter_add")
+@convention("getitem", "take", "add_at")
 def repeated_places_add_up() -> None:
     """`x[i]`, `take` and `embedding` with a place named twice: its gradients add up, always in the same order."""
     places = np.asarray([1, 0, 1])

@@ -12,7 +12,7 @@ from tensorgrad.backend.kernels import kernels_of
 from tensorgrad.backend.libraries import NUMPY, device_of, on_device, to_numpy
 
 SHAPE = (3, 4, 2)
-get, put, scatter = (kernels_of(name)["numpy"] for name in ("getitem", "setitem", "scatter_add"))
+get, put, scatter = (kernels_of(name)["numpy"] for name in ("getitem", "setitem", "add_at"))
 
 
 @st.composite
@@ -39,7 +39,7 @@ def keys(draw):
 
 
 @given(key=keys(), seed=st.integers(0, 9))
-def test_scatter_add_is_the_adjoint_of_getitem(key, seed):
+def test_add_at_is_the_adjoint_of_getitem(key, seed):
     generator = np.random.default_rng(seed)
     x = generator.normal(size=SHAPE)
     read = np.asarray(get(np, x, key))
@@ -78,11 +78,43 @@ def test_repeated_rows_are_summed_in_the_order_they_come():
     assert np.array_equal(found, scatter(np, values, index - 5, (5, 3)))  # negative places are the same rows
 
 
-def test_scatter_add_keeps_the_dtype_and_takes_empty_indices():
+def test_add_at_keeps_the_dtype_and_takes_empty_indices():
     for dtype in ("float32", "float64", "complex64", "int64"):
         assert scatter(np, np.ones(2, dtype), np.array([1, 1]), (3,)).dtype == dtype
     assert scatter(np, np.ones((0, 2)), np.zeros(0, "int64"), (3, 2)).tolist() == np.zeros((3, 2)).tolist()
     assert scatter(np, np.ones((0, 2)), np.zeros(0, "int64"), (0, 2)).shape == (0, 2)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "int64"])
+@pytest.mark.parametrize(("rows", "named"), [(5, 1000), (100_000, 50)])
+def test_pairs_of_places_are_summed_exactly_in_tables_of_any_length(dtype, rows, named):
+    """A short table is summed by counting, a long one by sorting; both to the last bits of the dtype."""
+    generator = np.random.default_rng(0)
+    values = generator.uniform(0, 100, size=(named, 2)).astype(dtype)
+    if dtype == "complex64":
+        values += 1j * generator.uniform(0, 100, size=(named, 2)).astype("float32")
+    key = (np.full(named, -2), generator.integers(-2, 2, named))
+    wide = "int64" if dtype == "int64" else "complex128" if dtype == "complex64" else "float64"
+    expected = np.zeros((rows, 2, 2), wide)
+    np.add.at(expected, key, values.astype(wide))
+    found = scatter(np, values, key, (rows, 2, 2))
+    assert found.dtype == dtype
+    precision = 0 if dtype == "int64" else 4 * np.finfo(dtype).eps
+    assert np.allclose(found, expected, rtol=max(precision, 1e-14 * (dtype != "int64")), atol=0)
+
+
+def test_many_wide_rows_are_summed_block_by_block():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(3000, 300))
+    index = generator.integers(0, 4, 3000)
+    expected = np.stack([values[index == row].sum(axis=0) for row in range(4)])
+    assert np.allclose(scatter(np, values, index, (4, 300)), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("key", [np.array([0, 3]), (np.array([0]), np.array([-5])), (np.array([1, 3]), 0)])
+def test_places_that_are_not_there_are_refused(key):
+    with pytest.raises(IndexError, match=r"index (3|-5) is out of bounds for axis (0|1) with size (3|4)"):
+        scatter(np, np.ones(()), key, (3, 4))
 
 
 def test_basic_indices_name_no_element_twice():
@@ -107,18 +139,18 @@ def test_the_strict_library_indexes_as_numpy_does(key):
     strict = on_device("strict")
     array = np.arange(24.0).reshape(SHAPE)
     x = strict.from_numpy(array)
-    by = {name: kernels_of(name)["strict"] for name in ("getitem", "setitem", "scatter_add")}
+    by = {name: kernels_of(name)["strict"] for name in ("getitem", "setitem", "add_at")}
     read = by["getitem"](strict.namespace, x, key)
     assert np.array_equal(to_numpy(read), array[key])
     value = strict.from_numpy(np.full(array[key].shape, 5.0))
     assert np.array_equal(to_numpy(by["setitem"](strict.namespace, x, value, key)), put(np, array, 5.0, key))
     assert np.array_equal(
-        to_numpy(by["scatter_add"](strict.namespace, read, key, SHAPE)), scatter(np, array[key], key, SHAPE)
+        to_numpy(by["add_at"](strict.namespace, read, key, SHAPE)), scatter(np, array[key], key, SHAPE)
     )
 
 
 def test_the_kernels_are_registered_for_both_libraries():
-    for name in ("getitem", "setitem", "scatter_add"):
+    for name in ("getitem", "setitem", "add_at"):
         assert set(kernels_of(name)) == {"numpy", "strict"}
     assert index_kernels.NUMPY is NUMPY
     with pytest.raises(IndexError, match="out of bounds"):

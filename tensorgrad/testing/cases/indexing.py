@@ -62,12 +62,12 @@ CASES = [
     case(ops.getitem, lambda x, key: x[key], x=reals(dims="n m"), key=given_args(_key), _sizes=_sizes, _complex=True),
     *[
         case(
-            ops.scatter_add,
+            ops.add_at,
             _added,
             values=reals(dims=" ".join(map(str, np.zeros(SHAPE)[key].shape))),
             key=key,
             shape=SHAPE,
-            _name=f"scatter_add {number}",
+            _name=f"add_at {number}",
         )
         for number, key in enumerate(keys(SHAPE))
     ],
