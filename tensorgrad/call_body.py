@@ -111,7 +111,7 @@ class _Writer:
         if op.saves or op.results > 1:
             self.add("_result, _saved = _split(_saved)")
         if op.results > 1:
-            self.add("_result = tuple([_settle(_each) for _each in _result])", "if not _traced: return _result")
+            self.add("_result = _bundle([_settle(_each) for _each in _result])", "if not _traced: return _result")
             return
         self.add("if type(_result) is not _ndarray: _result = _settle(_result)")
         self.add(

@@ -38,7 +38,7 @@ class Op:
         self,
         kernel: Kernel,
         saves: tuple[str, ...],
-        results: int,
+        results: int | type,
         blocks: str | None,
         lift: str | None,
         constant: bool,
@@ -47,7 +47,9 @@ class Op:
         self.composition = kernel
         self.name = kernel.__name__
         self.module = kernel.__module__ or "__main__"  # None where exec runs code in a bare namespace
-        self.saves, self.results, self.blocks, self.lift, self.constant = saves, results, blocks, lift, constant
+        self.saves, self.blocks, self.lift, self.constant = saves, blocks, lift, constant
+        self.bundle: Any = tuple if isinstance(results, int) else results._make  # type: ignore[attr-defined]
+        self.results = results if isinstance(results, int) else len(results._fields)  # type: ignore[attr-defined]
         self.elementwise = blocks == "all"
         self.linear = linear
         own = self.module.startswith("tensorgrad.")
@@ -192,7 +194,7 @@ class Op:
             )
         if self.results == 1:
             return (results[0], tuple(results[1:])) if self.saves else (results, ())
-        return tuple(results[: self.results]), tuple(results[self.results :])
+        return self.bundle(results[: self.results]), tuple(results[self.results :])
 
     def array_values(self, values: tuple[Any, ...]) -> list[Any]:
         return [values[self.names.index(name)] for name in self.arrays] + list(values[len(self.names) :])

@@ -92,7 +92,7 @@ def _results(kind: Any, record: Record | None, results: tuple[Any, ...]) -> tupl
         if record is not None and backend.is_inexact(data.dtype):
             tensor.record = Fan.of(record, place)
         tensors.append(tensor)
-    return tuple(tensors)
+    return tuple(tensors) if type(results) is tuple else results._make(tensors)  # type: ignore[attr-defined]
 
 
 def _plain(value: Any) -> Any:
@@ -158,8 +158,8 @@ def _compile(op: Op, function: Any) -> None:
         _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
         _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
         _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
-        _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _tick=tick, _watched=watched,
-        _become=become, _fill=_fill, _Tensor=_tensor_class[0],
+        _bundle=op.bundle, _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _tick=tick,
+        _watched=watched, _become=become, _fill=_fill, _Tensor=_tensor_class[0],
         _defaults={p.name: p.default for p in op.parameters},
     )  # fmt: skip
     scratch: dict[str, Any] = {}
@@ -175,7 +175,7 @@ def op(kernel: Kernel, /) -> Primitive: ...
 def op(
     *,
     saves: tuple[str, ...] = (),
-    results: int = 1,
+    results: int | type = 1,
     blocks: str | None = None,
     lift: str | None = None,
     constant: bool = False,
@@ -186,7 +186,7 @@ def op(
     /,
     *,
     saves: tuple[str, ...] = (),
-    results: int = 1,
+    results: int | type = 1,
     blocks: str | None = None,
     lift: str | None = None,
     constant: bool = False,
@@ -198,6 +198,7 @@ def op(
     where none is, those without a default) may be handed tensors. It returns one array, or
     `results` arrays, then the arrays it `saves` for its rules.
 
+    results: how many, or the class of named tuples that a call returns them as.
     blocks: "all" if the op is elementwise, "rows" if rows of the first axis are independent.
     lift: "operands" casts an integer array beside a floating one, "floating" also integers alone, to floating.
     constant: the result does not depend on the values of the operands, so it is never recorded.

@@ -1,6 +1,7 @@
 """`op`: from a kernel and its rules to a function with the kernel's signature."""
 
 import inspect
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -140,6 +141,22 @@ def test_several_results_come_as_a_tuple_and_unused_ones_count_as_zero():
     first, second = halves(x.data)
     assert type(first) is type(x.data)
     assert [each.requires_grad for each in halves(x.detach())] == [False, False]
+
+
+def test_several_results_come_as_a_named_tuple_where_a_class_of_those_is_given():
+    class Parts(NamedTuple):
+        whole: Any
+        rest: Any
+
+    @tg.op(results=Parts)
+    def parted(xp, x):
+        return xp.floor(x), x - xp.floor(x)
+
+    parted.vjp(joint=lambda g: (g[1],))
+    x = leaf([1.25, 2.5])
+    assert [type(parted(each)) for each in (x, x.detach(), x.detach().data)] == [Parts] * 3
+    parted(x).rest.sum().backward()
+    assert x.grad.tolist() == [1.0, 1.0]
 
 
 def test_several_results_have_second_derivatives():
