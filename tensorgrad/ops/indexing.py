@@ -45,7 +45,7 @@ def flat_places(key: Any, shape: tuple[int, ...]) -> Any:
 def getitem(xp: Any, x: Array, key: Any) -> Array:
     """x[key] by NumPy's rules: slices, integers, None, ..., integer and boolean arrays.   (...) -> (...)"""
     places = flat_places(key, tuple(x.shape))
-    index = xp.asarray(places.reshape(-1).tolist(), dtype=xp.int64, device=x.device)
+    index = xp.asarray(np.ravel(places).tolist(), dtype=xp.int64, device=x.device)
     return xp.reshape(xp.take(xp.reshape(x, (-1,)), index, axis=0), places.shape)
 
 
@@ -57,7 +57,7 @@ def add_at(xp: Any, values: Array, key: Any, shape: Any) -> Array:
     """
     places = flat_places(key, tuple(shape))
     flat = xp.reshape(xp.broadcast_to(values, places.shape), (-1, 1))
-    index = xp.asarray(places.reshape(-1).tolist(), dtype=xp.int64, device=values.device)
+    index = xp.asarray(np.ravel(places).tolist(), dtype=xp.int64, device=values.device)
     hot = xp.expand_dims(index, axis=0) == xp.expand_dims(
         xp.arange(prod(shape), dtype=xp.int64, device=values.device), axis=1
     )

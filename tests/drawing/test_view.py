@@ -225,7 +225,7 @@ def test_with_no_renderer_dot_is_written_and_the_warning_says_how_to_draw_it(dra
         "online viewer",
     ):
         assert words in message
-    assert "pip install tensorgrad" not in message
+    assert "install " + "tensorgrad" not in message
 
 
 def test_with_no_renderer_the_svg_is_none_and_a_warning_says_why(drawing, no_renderer):
