@@ -7,8 +7,9 @@ from typing import Any
 
 from tensorgrad.backend import Array
 from tensorgrad.ops.arithmetic import less, multiply
-from tensorgrad.ops.elementwise import astype, exp, tanh, where
+from tensorgrad.ops.elementwise import abs, astype, exp, tanh, where
 from tensorgrad.ops.reduction import Axis, checked, finite_peak, sum
+from tensorgrad.ops.shape import normal_axes, reshape
 from tensorgrad.primitive import op
 
 
@@ -183,3 +184,148 @@ def log_softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
 
 
 log_softmax.vjp(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
+
+
+# ── compositions ────────────────────────────────────────────────────────────────────────────────────────────
+
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805  # Klambauer et al. 2017, equation 14
+
+
+def selu(x: Any, /) -> Any:
+    """1.0507 times elu(x, 1.67326): activations that keep mean 0 and variance 1.   (...) -> (...)
+
+    Klambauer et al., "Self-normalizing neural networks", 2017, equation 2.
+
+    >>> import tensorgrad as tg
+    >>> tg.selu(tg.asarray([0.0, 1.0]))
+    Tensor([0.      , 1.050701], dtype=float32)
+    """
+    return multiply(elu(x, SELU_ALPHA), SELU_SCALE)
+
+
+def celu(x: Any, /, alpha: float = 1.0) -> Any:
+    """x above 0, alpha (exp(x / alpha) - 1) below: an elu whose slope is continuous.   (...) -> (...)
+
+    Barron, "Continuously differentiable exponential linear units", 2017. Raises ValueError for an alpha not above 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.celu(tg.asarray([0.0, 1.0]), alpha=2.0)
+    Tensor([0., 1.], dtype=float32)
+    """
+    if not alpha > 0:
+        raise ValueError(f"celu: alpha is {alpha}; expected a number above 0")
+    return elu(x / alpha) * alpha
+
+
+def mish(x: Any, /) -> Any:
+    """x tanh(softplus(x)).   (...) -> (...)
+
+    Misra, "Mish: a self regularized non-monotonic activation function", 2020.
+
+    >>> import tensorgrad as tg
+    >>> tg.mish(tg.asarray([0.0, 1.0]))
+    Tensor([0.       , 0.8650984], dtype=float32)
+    """
+    return multiply(x, tanh(softplus(x)))
+
+
+def softsign(x: Any, /) -> Any:
+    """x / (1 + |x|).   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.softsign(tg.asarray([-1.0, 0.0, 3.0]))
+    Tensor([-0.5 ,  0.  ,  0.75], dtype=float32)
+    """
+    return x / (abs(x) + 1)
+
+
+def relu6(x: Any, /) -> Any:
+    """x between 0 and 6.   (...) -> (...)   At 0 and at 6 the gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.relu6(tg.asarray([-1.0, 2.0, 8.0]))
+    Tensor([0., 2., 6.], dtype=float32)
+    """
+    return hardtanh(x, 0.0, 6.0)
+
+
+def hardsigmoid(x: Any, /) -> Any:
+    """x / 6 + 1/2 between 0 and 1, a sigmoid of straight lines.   (...) -> (...)   At -3 and 3 the gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.hardsigmoid(tg.asarray([-4.0, 0.0, 4.0]))
+    Tensor([0. , 0.5, 1. ], dtype=float32)
+    """
+    return hardtanh(x, -3.0, 3.0) / 6 + 0.5
+
+
+def hardswish(x: Any, /) -> Any:
+    """x hardsigmoid(x), a silu without exponentials.   (...) -> (...)
+
+    Howard et al., "Searching for MobileNetV3", 2019, section 5.2.
+
+    >>> import tensorgrad as tg
+    >>> tg.hardswish(tg.asarray([0.0, 3.0, 4.0]))
+    Tensor([0., 3., 4.], dtype=float32)
+    """
+    return multiply(x, hardsigmoid(x))
+
+
+def logsigmoid(x: Any, /) -> Any:
+    """log(sigmoid(x)), without overflow.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.logsigmoid(tg.asarray([0.0, -8.0]))
+    Tensor([-0.6931472, -8.000336 ], dtype=float32)
+    """
+    return -softplus(-x)
+
+
+def glu(x: Any, /, axis: int = -1) -> Any:
+    """The first half of an axis times the sigmoid of the second.   (.., 2 n, ..) -> (.., n, ..)
+
+    Dauphin et al., "Language modeling with gated convolutional networks", 2017, equation 1.
+    Raises ValueError for an axis of odd length.
+
+    >>> import tensorgrad as tg
+    >>> tg.glu(tg.asarray([2.0, 0.0]))
+    Tensor([1.], dtype=float32)
+    """
+    axis = normal_axes(axis, len(x.shape), "glu")[0]
+    half, odd = divmod(x.shape[axis], 2)
+    if odd:
+        raise ValueError(f"glu: axis {axis} of the shape {tuple(x.shape)} has an odd length; it is cut into halves")
+    before = (slice(None),) * axis
+    return x[(*before, slice(0, half), ...)] * sigmoid(x[(*before, slice(half, None), ...)])
+
+
+def prelu(x: Any, weight: Any, /) -> Any:
+    """x above 0, weight x below, the weight being learned.   (n, c, ...), (c,) or (1,) -> (n, c, ...)
+
+    At 0 the gradient is that from below. He et al., "Delving deep into rectifiers", 2015, equation 1.
+    Raises ValueError for a weight that is neither one number nor one per channel, the channels being axis 1.
+
+    >>> import tensorgrad as tg
+    >>> tg.prelu(tg.asarray([-2.0, 2.0]), tg.asarray([0.25]))
+    Tensor([-0.5,  2. ], dtype=float32)
+    """
+    size = tuple(weight.shape)
+    channels = x.shape[1] if len(x.shape) > 1 else 1
+    if len(size) > 1 or (size and size[0] not in (1, channels)):
+        raise ValueError(
+            f"prelu: the weight has the shape {size}; for x {tuple(x.shape)} expected one number, or one for each of "
+            f"{channels} channels on axis 1"
+        )
+    if size and size[0] != 1:
+        weight = reshape(weight, (-1, *(1,) * (len(x.shape) - 2)))
+    return where(x > 0, x, x * weight)
+
+
+def softmin(x: Any, /, axis: Axis = -1) -> Any:
+    """softmax(-x): the smallest has the largest share.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.softmin(tg.asarray([1.0, 1.0]))
+    Tensor([0.5, 0.5], dtype=float32)
+    """
+    return softmax(-x, axis=axis)

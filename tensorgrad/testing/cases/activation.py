@@ -27,6 +27,10 @@ def _gelu_tanh(x: Any) -> Any:
     return 0.5 * x * (1 + np.tanh(sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
 
 
+def _selu(x: Any) -> Any:
+    return 1.0507009873554804934 * np.where(x > 0, x, 1.6732632423543772848 * np.expm1(x))
+
+
 def _gelu(x: Any, approximate: str) -> Any:
     return _gelu_tanh(x) if approximate == "tanh" else x * 0.5 * (1 + _erf(x / sqrt(2)))
 
@@ -65,4 +69,37 @@ CASES = [
     ),
     case(ops.softmax, _softmax, x=reals(dims="n m k"), axis=axes(none=False)),
     case(ops.log_softmax, lambda x, axis: np.log(_softmax(x, axis)), x=reals(dims="n m k"), axis=axes(none=False)),
+    case(ops.selu, _selu, x=reals(avoid=(0.0,))),
+    case(
+        ops.celu,
+        lambda x, alpha: np.where(x > 0, x, alpha * np.expm1(x / alpha)),
+        x=reals(avoid=(0.0,)),
+        alpha=st.sampled_from([1.0, 0.7]),
+    ),
+    case(ops.mish, lambda x: x * np.tanh(np.log1p(np.exp(x))), x=reals(-4, 4)),
+    case(ops.softsign, lambda x: x / (1 + np.abs(x)), x=reals(avoid=(0.0,))),
+    case(ops.relu6, lambda x: np.clip(x, 0, 6), x=reals(-3, 9, avoid=(0.0, 6.0))),
+    case(ops.hardsigmoid, lambda x: np.clip(x / 6 + 0.5, 0, 1), x=reals(-5, 5, avoid=(-3.0, 3.0))),
+    case(ops.hardswish, lambda x: x * np.clip(x / 6 + 0.5, 0, 1), x=reals(-5, 5, avoid=(-3.0, 3.0))),
+    case(ops.logsigmoid, lambda x: np.log(_sigmoid(x)), x=reals(-4, 4)),
+    case(
+        ops.glu,
+        lambda x, axis: np.split(x, 2, axis)[0] * _sigmoid(np.split(x, 2, axis)[1]),
+        x=reals(dims="2 n 4"),
+        axis=st.sampled_from([0, 2, -1]),
+    ),
+    case(
+        ops.prelu,
+        lambda x, weight: np.where(x > 0, x, x * weight.reshape(-1, 1)),
+        x=reals(dims="n c m", avoid=(0.0,)),
+        weight=reals(dims="c"),
+    ),
+    case(
+        ops.prelu,
+        lambda x, weight: np.where(x > 0, x, x * weight),
+        x=reals(avoid=(0.0,)),
+        weight=reals(dims="1"),
+        _name="prelu with one weight",
+    ),
+    case(ops.softmin, lambda x, axis: _softmax(-x, axis), x=reals(dims="n m k"), axis=axes(none=False)),
 ]
