@@ -1,7 +1,10 @@
-"""Windows by strides: unfold as one copy of a strided view, fold by adding in place."""
+"""Windows by strides: unfold as one copy of a strided view, fold by adding in place, pooling by one pass per offset."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import product
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -9,44 +12,78 @@ from numpy.lib.stride_tricks import as_strided
 
 from tensorgrad.backend.kernels import kernel
 
-Two = tuple[int, int]
+Sizes = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
+_WHOLE = (slice(None), slice(None))  # the axes before the spatial ones: n and c
 
 
-def _counts(h: int, w: int, kernel_size: Two, stride: Two, padding: Two, dilation: Two) -> tuple[int, int]:
-    sizes = zip((h, w), kernel_size, stride, padding, dilation, strict=True)
-    rows, columns = [(size + 2 * p - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in sizes]
-    return rows, columns
+def _counts(sizes: Sizes, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Sizes:
+    each = zip(sizes, kernel_size, stride, padding, dilation, strict=True)
+    return tuple([(size + sum(p) - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in each])
+
+
+def _inner(sizes: Sizes, padding: Pads) -> tuple[slice, ...]:
+    """Where an image lies within its padding."""
+    return (*_WHOLE, *[slice(before, before + size) for size, (before, _) in zip(sizes, padding, strict=True)])
+
+
+def _padded(x: Any, padding: Pads) -> Any:
+    sizes = x.shape[2:]
+    whole = np.zeros((*x.shape[:2], *[size + sum(p) for size, p in zip(sizes, padding, strict=True)]), x.dtype)
+    whole[_inner(sizes, padding)] = x
+    return whole
+
+
+def _reads(place: Sizes, counts: Sizes, stride: Sizes, dilation: Sizes) -> tuple[slice, ...]:
+    """What one place of the kernel reads, over all windows."""
+    each = zip(place, counts, stride, dilation, strict=True)
+    return (*_WHOLE, *[slice(i * d, i * d + s * (count - 1) + 1, s) for i, count, s, d in each])
 
 
 @kernel("unfold_windows", "numpy")
-def _unfold(xp: Any, x: Any, kernel_size: Two, stride: Two, padding: Two, dilation: Two) -> Any:
-    n, c, h, w = x.shape
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel_size, stride, padding, dilation
-    rows, columns = _counts(h, w, kernel_size, stride, padding, dilation)
-    if ph or pw:
-        padded = np.zeros((n, c, h + 2 * ph, w + 2 * pw), x.dtype)
-        padded[:, :, ph : ph + h, pw : pw + w] = x
-        x = padded
-    per_image, per_channel, down, along = x.strides
+def _unfold(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Any:
+    counts = _counts(x.shape[2:], kernel_size, stride, padding, dilation)
+    if any(map(any, padding)):
+        x = _padded(x, padding)
+    n, c = x.shape[:2]
+    steps = x.strides[2:]
     view = as_strided(
         x,
-        (n, c, kh, kw, rows, columns),
-        (per_image, per_channel, down * dh, along * dw, down * sh, along * sw),
+        (n, c, *kernel_size, *counts),
+        (
+            *x.strides[:2],
+            *[step * d for step, d in zip(steps, dilation, strict=True)],
+            *[step * s for step, s in zip(steps, stride, strict=True)],
+        ),
         writeable=False,
     )
-    return np.array(view, order="C").reshape(n, c * kh * kw, rows * columns)
+    return np.array(view, order="C").reshape(n, c * prod(kernel_size), prod(counts))
 
 
 @kernel("fold_windows", "numpy")
-def _fold(xp: Any, y: Any, size: Two, kernel_size: Two, stride: Two, padding: Two, dilation: Two) -> Any:
-    (h, w), (kh, kw), (sh, sw), (ph, pw), (dh, dw) = size, kernel_size, stride, padding, dilation
-    rows, columns = _counts(h, w, kernel_size, stride, padding, dilation)
-    n, c = y.shape[0], y.shape[1] // (kh * kw)
-    y = y.reshape(n, c, kh, kw, rows, columns)
-    image = np.zeros((n, c, h + 2 * ph, w + 2 * pw), y.dtype)
-    for i in range(kh):
-        for j in range(kw):
-            down = slice(i * dh, i * dh + sh * (rows - 1) + 1, sh)
-            across = slice(j * dw, j * dw + sw * (columns - 1) + 1, sw)
-            image[:, :, down, across] += y[:, :, i, j]
-    return image[:, :, ph : ph + h, pw : pw + w]
+def _fold(xp: Any, y: Any, size: Sizes, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Any:
+    counts = _counts(size, kernel_size, stride, padding, dilation)
+    n, c = y.shape[0], y.shape[1] // prod(kernel_size)
+    y = y.reshape(n, c, *kernel_size, *counts)
+    image = np.zeros((n, c, *[length + sum(p) for length, p in zip(size, padding, strict=True)]), y.dtype)
+    for place in product(*map(range, kernel_size)):
+        image[_reads(place, counts, stride, dilation)] += y[(*_WHOLE, *place)]
+    return image[_inner(size, padding)]
+
+
+def _running(combine: Any) -> Callable[..., Any]:
+    """A reduction of every window: no window is written out, each place of the kernel is one pass over the image."""
+
+    def run(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
+        counts = _counts(x.shape[2:], kernel_size, stride, ((0, 0),) * len(kernel_size), dilation)
+        first, *others = product(*map(range, kernel_size))
+        out = np.array(x[_reads(first, counts, stride, dilation)], order="C")
+        for place in others:
+            combine(out, x[_reads(place, counts, stride, dilation)], out=out)
+        return out
+
+    return run
+
+
+for _name, _combine in (("max_windows", np.maximum), ("min_windows", np.minimum), ("sum_windows", np.add)):
+    kernel(_name, "numpy")(_running(_combine))

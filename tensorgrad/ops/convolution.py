@@ -1,75 +1,115 @@
-"""Windows over images: unfold and fold, each the other's adjoint, and the convolutions made of them."""
+"""Windows over lines, images and volumes: unfold and fold, each the other's adjoint, and convolutions made of them.
+
+Arrays are (n, c, spatial axes). Within this file the geometry of windows is written out: kernel, stride and dilation
+are tuples with one number per spatial axis, padding has a pair (before, after) per axis.
+"""
 
 from __future__ import annotations
 
+from itertools import product
+from math import prod
+from operator import index
 from typing import Any
 
 from tensorgrad.backend import Array
 from tensorgrad.ops.linalg import matmul
+from tensorgrad.ops.padding import pad
 from tensorgrad.ops.shape import permute_dims, reshape
 from tensorgrad.primitive import op
 
-Pair = int | tuple[int, int]
-Two = tuple[int, int]
+Size = int | tuple[int, ...]  # a number for all spatial axes, or one for each
+Padding = int | str | tuple[int, ...] | tuple[tuple[int, int], ...]
+Sizes = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
 
 
-def pair(value: Pair, what: str, name: str, least: int = 0) -> tuple[int, int]:
-    """A number for both axes, or one for each. Raises ValueError for anything else, and below `least`."""
-    both = (value, value) if isinstance(value, int) else tuple(value)
-    if len(both) != 2 or min(both) < least:
-        raise ValueError(f"{what}: {name} is {value!r}; expected an integer or a pair of them, at least {least}")
-    return both
+def per_axis(value: Any, axes: int, what: str, name: str, least: int = 0) -> Sizes:
+    """A number for all spatial axes, or one for each. Raises ValueError for anything else, and below `least`."""
+    try:
+        sizes = tuple(map(index, value)) if isinstance(value, (tuple, list)) else (index(value),) * axes
+    except TypeError:
+        sizes = ()
+    if len(sizes) != axes or min(sizes) < least:
+        raise ValueError(
+            f"{what}: {name} is {value!r}; expected an integer of at least {least}, or one for each of {axes} axes"
+        )
+    return sizes
 
 
-def window_counts(
-    height: int, width: int, kernel: tuple[int, int], stride: Any, padding: Any, dilation: Any, what: str
-) -> tuple[int, int]:
-    """How many windows fit: h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1.
+def pads_of(padding: Any, kernel: Sizes, stride: Sizes, dilation: Sizes, what: str) -> Pads:
+    """Padding as a pair per axis: numbers, pairs, "valid" (none) or "same" (what keeps the size at stride 1)."""
+    axes = len(kernel)
+    if isinstance(padding, str):
+        if padding not in ("same", "valid"):
+            raise ValueError(f"{what}: padding is {padding!r}; it may be 'same', 'valid', numbers or pairs of them")
+        if padding == "valid":
+            return ((0, 0),) * axes
+        if stride != (1,) * axes:
+            raise ValueError(f"{what}: padding 'same' keeps the size at stride 1 only, and the stride is {stride}")
+        spans = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
+        return tuple([(span // 2, span - span // 2) for span in spans])
+    if isinstance(padding, (tuple, list)) and padding and isinstance(padding[0], (tuple, list)):
+        pairs = tuple([per_axis(tuple(each), 2, what, "a pair of padding") for each in padding])
+        if len(pairs) != axes:
+            raise ValueError(f"{what}: padding is {padding!r}; expected {axes} pairs (before, after)")
+        return tuple([(before, after) for before, after in pairs])
+    return tuple([(each, each) for each in per_axis(padding, axes, what, "padding")])
+
+
+def window_counts(sizes: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, what: str) -> Sizes:
+    """How many windows fit along each axis: floor((size + before + after - dilation (k - 1) - 1) / stride) + 1.
 
     Raises ValueError when not one does.
     """
     counts = []
-    for size, k, s, p, d in zip((height, width), kernel, stride, padding, dilation, strict=True):
-        room = size + 2 * p - d * (k - 1) - 1
+    for size, k, s, (before, after), d in zip(sizes, kernel, stride, padding, dilation, strict=True):
+        room = size + before + after - d * (k - 1) - 1
         if room < 0:
             raise ValueError(
                 f"{what}: the kernel {kernel} with dilation {dilation} does not fit into an image of "
-                f"{height} x {width} padded by {padding}"
+                f"{' x '.join(map(str, sizes))} padded by {padding}"
             )
         counts.append(room // s + 1)
-    return counts[0], counts[1]
+    return tuple(counts)
+
+
+def windows_of(xp: Any, x: Array, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Array:
+    """Every window along an axis of its own, by slices.   (n, c, h, ..) -> (n, c, kh .., h', ..)"""
+    sizes = tuple(x.shape[2:])
+    counts = window_counts(sizes, kernel, stride, padding, dilation, "unfold")
+    for axis, (size, (before, after)) in enumerate(zip(sizes, padding, strict=True), 2):
+        x = _placed(xp, x, axis, before, before + size + after)
+    windows = []
+    for place in product(*map(range, kernel)):
+        reads = zip(place, counts, stride, dilation, strict=True)
+        key = [slice(i * d, i * d + s * (count - 1) + 1, s) for i, count, s, d in reads]
+        windows.append(xp.expand_dims(x[(slice(None), slice(None), *key)], axis=2))
+    return xp.concat(windows, axis=2)
 
 
 @op(linear=True)
-def unfold_windows(xp: Any, x: Array, kernel: Two, stride: Two, padding: Two, dilation: Two) -> Array:
-    """Every window of an image as a column, the sizes checked by `unfold`.   (n, c, h, w) -> (n, c kh kw, h' w')"""
-    n, c, h, w = x.shape
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = kernel, stride, padding, dilation
-    rows, columns = window_counts(h, w, kernel, stride, padding, dilation, "unfold")
-    x = _placed(xp, _placed(xp, x, 2, ph, h + 2 * ph), 3, pw, w + 2 * pw)
-    windows = [
-        xp.expand_dims(
-            x[:, :, i * dh : i * dh + sh * (rows - 1) + 1 : sh, j * dw : j * dw + sw * (columns - 1) + 1 : sw], axis=2
-        )
-        for i in range(kh)
-        for j in range(kw)
-    ]
-    return xp.reshape(xp.concat(windows, axis=2), (n, c * kh * kw, rows * columns))
+def unfold_windows(xp: Any, x: Array, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Array:
+    """Every window as a column, geometry checked by its callers.   (n, c, h, ..) -> (n, c kh .., h' ..)"""
+    windows = windows_of(xp, x, kernel, stride, padding, dilation)
+    n, c, k, *counts = windows.shape
+    return xp.reshape(windows, (n, c * k, prod(counts)))
 
 
 @op(linear=True)
-def fold_windows(xp: Any, y: Array, size: Two, kernel: Two, stride: Two, padding: Two, dilation: Two) -> Array:
-    """Columns added back into their windows, the sizes checked by `fold`.   (n, c kh kw, h' w') -> (n, c, h, w)"""
-    (h, w), (kh, kw), (sh, sw), (ph, pw), (dh, dw) = size, kernel, stride, padding, dilation
-    rows, columns = window_counts(h, w, kernel, stride, padding, dilation, "fold")
-    n, c = y.shape[0], y.shape[1] // (kh * kw)
-    y = xp.reshape(y, (n, c, kh * kw, rows, columns))
-    image = xp.zeros((n, c, h + 2 * ph, w + 2 * pw), dtype=y.dtype, device=y.device)
-    for i in range(kh):
-        for j in range(kw):
-            piece = _spread(xp, _spread(xp, y[:, :, i * kw + j, :, :], 2, sh), 3, sw)
-            image = image + _placed(xp, _placed(xp, piece, 2, i * dh, h + 2 * ph), 3, j * dw, w + 2 * pw)
-    return image[:, :, ph : ph + h, pw : pw + w]
+def fold_windows(xp: Any, y: Array, size: Sizes, kernel: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Array:
+    """Columns added back into their windows, geometry checked.   (n, c kh .., h' ..) -> (n, c, h, ..)"""
+    counts = window_counts(size, kernel, stride, padding, dilation, "fold")
+    n, c = y.shape[0], y.shape[1] // prod(kernel)
+    y = xp.reshape(y, (n, c, prod(kernel), *counts))
+    wide = [length + before + after for length, (before, after) in zip(size, padding, strict=True)]
+    image = xp.zeros((n, c, *wide), dtype=y.dtype, device=y.device)
+    for number, place in enumerate(product(*map(range, kernel))):
+        piece = y[(slice(None), slice(None), number, ...)]
+        for axis, (i, s, d, total) in enumerate(zip(place, stride, dilation, wide, strict=True), 2):
+            piece = _placed(xp, _spread(xp, piece, axis, s), axis, i * d, total)
+        image = image + piece
+    inner = [slice(before, before + length) for length, (before, _) in zip(size, padding, strict=True)]
+    return image[(slice(None), slice(None), *inner)]
 
 
 def _zeros(xp: Any, x: Array, axis: int, size: int) -> Array:
@@ -102,11 +142,11 @@ unfold_windows.vjp(
 fold_windows.vjp(y=lambda g, kernel, stride, padding, dilation: unfold_windows(g, kernel, stride, padding, dilation))
 
 
-def unfold(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1) -> Any:
+def unfold(x: Any, /, kernel_size: Size, stride: Size = 1, padding: Padding = 0, dilation: Size = 1) -> Any:
     """Every window of an image as a column.   (n, c, h, w) -> (n, c kh kw, h' w')
 
-    h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1, and w' likewise, in windows.
-    Raises ValueError when the kernel is larger than the padded image.
+    h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1, and w' likewise, in windows. padding: as for
+    `conv2d`. Raises ValueError when the kernel is larger than the padded image.
 
     >>> import tensorgrad as tg
     >>> tg.unfold(tg.ones((1, 2, 4, 4)), 3).shape
@@ -114,13 +154,14 @@ def unfold(x: Any, /, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, di
     """
     if len(x.shape) != 4:
         raise ValueError(f"unfold: expected (n, c, h, w), got the shape {tuple(x.shape)}")
-    kernel, moves = _moves("unfold", kernel_size, stride, padding, dilation)
-    window_counts(x.shape[2], x.shape[3], kernel, *moves, "unfold")
+    kernel = per_axis(kernel_size, 2, "unfold", "kernel_size", 1)
+    moves = _moves("unfold", kernel, stride, padding, dilation)
+    window_counts(tuple(x.shape[2:]), kernel, *moves, "unfold")
     return unfold_windows(x, kernel, *moves)
 
 
 def fold(
-    y: Any, /, output_size: Pair, kernel_size: Pair, stride: Pair = 1, padding: Pair = 0, dilation: Pair = 1
+    y: Any, /, output_size: Size, kernel_size: Size, stride: Size = 1, padding: Padding = 0, dilation: Size = 1
 ) -> Any:
     """Columns added back into the windows they came from: the adjoint of unfold.   (n, c kh kw, h' w') -> (n, c, h, w)
 
@@ -130,108 +171,220 @@ def fold(
     >>> tg.fold(tg.ones((1, 4, 4)), (3, 3), 2).tolist()
     [[[[1.0, 2.0, 1.0], [2.0, 4.0, 2.0], [1.0, 2.0, 1.0]]]]
     """
-    h, w = pair(output_size, "fold", "output_size", 1)
-    kernel, moves = _moves("fold", kernel_size, stride, padding, dilation)
-    rows, columns = window_counts(h, w, kernel, *moves, "fold")
-    area = kernel[0] * kernel[1]
-    if len(y.shape) != 3 or y.shape[1] % area or y.shape[2] != rows * columns:
+    size = per_axis(output_size, 2, "fold", "output_size", 1)
+    kernel = per_axis(kernel_size, 2, "fold", "kernel_size", 1)
+    moves = _moves("fold", kernel, stride, padding, dilation)
+    columns, area = prod(window_counts(size, kernel, *moves, "fold")), prod(kernel)
+    if len(y.shape) != 3 or y.shape[1] % area or y.shape[2] != columns:
         raise ValueError(
-            f"fold: expected (n, c * {area}, {rows * columns}) for an image of {h} x {w}, "
+            f"fold: expected (n, c * {area}, {columns}) for an image of {size[0]} x {size[1]}, "
             f"got the shape {tuple(y.shape)}"
         )
-    return fold_windows(y, (h, w), kernel, *moves)
+    return fold_windows(y, size, kernel, *moves)
 
 
-def _moves(
-    what: str, kernel_size: Pair, stride: Pair, padding: Pair, dilation: Pair
-) -> tuple[Two, tuple[Two, Two, Two]]:
-    """The kernel's size, and (stride, padding, dilation), each a pair."""
-    moves = pair(stride, what, "stride", 1), pair(padding, what, "padding"), pair(dilation, what, "dilation", 1)
-    return pair(kernel_size, what, "kernel_size", 1), moves
+def _moves(what: str, kernel: Sizes, stride: Any, padding: Any, dilation: Any) -> tuple[Sizes, Pads, Sizes]:
+    """(stride, padding, dilation), written out for each axis of the kernel."""
+    strides = per_axis(stride, len(kernel), what, "stride", 1)
+    dilations = per_axis(dilation, len(kernel), what, "dilation", 1)
+    return strides, pads_of(padding, kernel, strides, dilations, what), dilations
 
 
 # ── convolutions: compositions of windows and one product ──────────────────────────────────────────────────
 
 
+def conv1d(
+    x: Any, weight: Any, bias: Any = None, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1
+) -> Any:
+    """Cross-correlation over one spatial axis.   (n, c, l), (o, c / groups, k), (o,) -> (n, o, l')
+
+    Arguments, l' and errors are those of `conv2d`.
+
+    >>> import tensorgrad as tg
+    >>> tg.conv1d(tg.asarray([[[1.0, 2.0, 4.0]]]), tg.asarray([[[-1.0, 1.0]]])).tolist()
+    [[[1.0, 2.0]]]
+    """
+    return _conv("conv1d", 1, x, weight, bias, stride, padding, dilation, groups)
+
+
 def conv2d(
-    x: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    dilation: Pair = 1,
-    groups: int = 1,
+    x: Any, weight: Any, bias: Any = None, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1
 ) -> Any:
     """Cross-correlation over two spatial axes.   (n, c, h, w), (o, c / groups, kh, kw), (o,) -> (n, o, h', w')
 
     h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1, in pixels.
-    Raises ValueError when x and weight disagree on the channels.
+    stride, dilation: a number, or one for each axis. padding: the same, or a pair (before, after) for each axis,
+    "valid" for none, or "same" for h' = h, at stride 1 (where it is odd, the one more is put after).
+    groups: input and output channels are cut into so many blocks, each convolved on its own.
+    Raises ValueError when x and weight disagree on the channels, and when the kernel does not fit.
     LeCun et al., "Gradient-based learning applied to document recognition", 1998, section II.A.
 
     >>> import tensorgrad as tg
     >>> tg.conv2d(tg.ones((1, 1, 3, 3)), tg.ones((1, 1, 2, 2))).tolist()
     [[[[4.0, 4.0], [4.0, 4.0]]]]
     """
-    _check_image("conv2d", x, weight, groups, 1)
-    n, c, h, w = x.shape
-    o, _, kh, kw = weight.shape
-    strides, dilations = pair(stride, "conv2d", "stride", 1), pair(dilation, "conv2d", "dilation", 1)
-    rows, columns = window_counts(h, w, (kh, kw), strides, pair(padding, "conv2d", "padding"), dilations, "conv2d")
-    patches = unfold(x, (kh, kw), stride, padding, dilation)
-    patches = reshape(patches, (n, groups, c // groups * kh * kw, rows * columns))
-    filters = reshape(weight, (groups, o // groups, c // groups * kh * kw))
-    y = reshape(matmul(filters, patches), (n, o, rows, columns))
-    return y if bias is None else y + reshape(bias, (1, o, 1, 1))
+    return _conv("conv2d", 2, x, weight, bias, stride, padding, dilation, groups)
+
+
+def conv3d(
+    x: Any, weight: Any, bias: Any = None, stride: Size = 1, padding: Padding = 0, dilation: Size = 1, groups: int = 1
+) -> Any:
+    """Cross-correlation over three axes.   (n, c, d, h, w), (o, c / groups, kd, kh, kw), (o,) -> (n, o, d', h', w')
+
+    Arguments, sizes and errors are those of `conv2d`.
+
+    >>> import tensorgrad as tg
+    >>> tg.conv3d(tg.ones((1, 1, 2, 3, 3)), tg.ones((1, 1, 2, 3, 3))).tolist()
+    [[[[[18.0]]]]]
+    """
+    return _conv("conv3d", 3, x, weight, bias, stride, padding, dilation, groups)
+
+
+def _conv(
+    what: str,
+    axes: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    groups: int,
+) -> Any:
+    _check_channels(what, axes, x, weight, groups, 1)
+    n, c, *sizes = x.shape
+    o, _, *kernel_list = weight.shape
+    kernel = tuple(kernel_list)
+    moves = _moves(what, kernel, stride, padding, dilation)
+    counts = window_counts(tuple(sizes), kernel, *moves, what)
+    rows = c // groups * prod(kernel)
+    patches = reshape(unfold_windows(x, kernel, *moves), (n, groups, rows, prod(counts)))
+    y = reshape(matmul(reshape(weight, (groups, o // groups, rows)), patches), (n, o, *counts))
+    return _shifted(what, y, bias)
+
+
+def conv_transpose1d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Any:
+    """The adjoint of conv1d in its input.   (n, c, l), (c, o / groups, k), (o,) -> (n, o, l')
+
+    Arguments, l' and errors are those of `conv_transpose2d`.
+
+    >>> import tensorgrad as tg
+    >>> tg.conv_transpose1d(tg.asarray([[[1.0, 2.0]]]), tg.asarray([[[1.0, 1.0]]])).tolist()
+    [[[1.0, 3.0, 2.0]]]
+    """
+    return _conv_transpose("conv_transpose1d", 1, x, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
 def conv_transpose2d(
     x: Any,
     weight: Any,
     bias: Any = None,
-    stride: Pair = 1,
-    padding: Pair = 0,
-    output_padding: Pair = 0,
+    stride: Size = 1,
+    padding: Padding = 0,
+    output_padding: Size = 0,
     groups: int = 1,
-    dilation: Pair = 1,
+    dilation: Size = 1,
 ) -> Any:
     """The adjoint of conv2d in its image.   (n, c, h, w), (c, o / groups, kh, kw), (o,) -> (n, o, h', w')
 
-    h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, in pixels.
-    Raises ValueError when x and weight disagree on the channels, and for an output_padding not below the stride
-    or the dilation.
+    h' = (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1, in pixels. padding: as for `conv2d`,
+    where it stands for as much less of the result.
+    Raises ValueError when x and weight disagree on the channels, for an output_padding not below the stride or the
+    dilation, and when nothing is left of the result.
 
     >>> import tensorgrad as tg
     >>> tg.conv_transpose2d(tg.ones((1, 1, 1, 1)), tg.ones((1, 1, 2, 2))).tolist()
     [[[[1.0, 1.0], [1.0, 1.0]]]]
     """
-    _check_image("conv_transpose2d", x, weight, groups, 0)
-    n, c, h, w = x.shape
-    _, o, kh, kw = weight.shape
-    strides, dilations = (
-        pair(stride, "conv_transpose2d", "stride", 1),
-        pair(dilation, "conv_transpose2d", "dilation", 1),
-    )
-    paddings = pair(padding, "conv_transpose2d", "padding")
-    extras = pair(output_padding, "conv_transpose2d", "output_padding")
-    sizes = []
-    for size, k, s, p, e, d in zip((h, w), (kh, kw), strides, paddings, extras, dilations, strict=True):
-        if e and e >= max(s, d):
-            raise ValueError(
-                f"conv_transpose2d: output_padding {output_padding} must be below the stride or the dilation"
-            )
-        sizes.append((size - 1) * s - 2 * p + d * (k - 1) + e + 1)
-    pixels = reshape(x, (n, groups, c // groups, h * w))
-    filters = permute_dims(reshape(weight, (groups, c // groups, o * kh * kw)), (0, 2, 1))
-    columns = reshape(matmul(filters, pixels), (n, groups * o * kh * kw, h * w))
-    y = fold(columns, (sizes[0], sizes[1]), (kh, kw), stride, padding, dilation)
-    return y if bias is None else y + reshape(bias, (1, o * groups, 1, 1))
+    return _conv_transpose("conv_transpose2d", 2, x, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def _check_image(what: str, x: Any, weight: Any, groups: int, axis: int) -> None:
-    if len(x.shape) != 4 or len(weight.shape) != 4:
+def conv_transpose3d(
+    x: Any,
+    weight: Any,
+    bias: Any = None,
+    stride: Size = 1,
+    padding: Padding = 0,
+    output_padding: Size = 0,
+    groups: int = 1,
+    dilation: Size = 1,
+) -> Any:
+    """The adjoint of conv3d in its volume.   (n, c, d, h, w), (c, o / groups, kd, kh, kw), (o,) -> (n, o, d', h', w')
+
+    Arguments, sizes and errors are those of `conv_transpose2d`.
+
+    >>> import tensorgrad as tg
+    >>> tg.conv_transpose3d(tg.ones((1, 1, 1, 1, 1)), tg.ones((1, 1, 1, 2, 2)), stride=2).shape
+    (1, 1, 1, 2, 2)
+    """
+    return _conv_transpose("conv_transpose3d", 3, x, weight, bias, stride, padding, output_padding, groups, dilation)
+
+
+def _conv_transpose(
+    what: str,
+    axes: int,
+    x: Any,
+    weight: Any,
+    bias: Any,
+    stride: Any,
+    padding: Any,
+    output_padding: Any,
+    groups: int,
+    dilation: Any,
+) -> Any:
+    _check_channels(what, axes, x, weight, groups, 0)
+    n, c, *counts = x.shape
+    _, o, *kernel_list = weight.shape
+    kernel = tuple(kernel_list)
+    strides, pads, dilations = _moves(what, kernel, stride, padding, dilation)
+    extras = per_axis(output_padding, axes, what, "output_padding")
+    if any(e and e >= max(s, d) for e, s, d in zip(extras, strides, dilations, strict=True)):
+        raise ValueError(f"{what}: output_padding {output_padding} must be below the stride or the dilation")
+    # output_padding is so much less of the padding cut off at the end; where it is more than that, no window reaches
+    # the rest, which stays zero.
+    pads = tuple([(before, after - e) for (before, after), e in zip(pads, extras, strict=True)])
+    beyond = [max(0, -after) for _, after in pads]
+    pads = tuple([(before, max(0, after)) for before, after in pads])
+    geometry = zip(counts, kernel, strides, pads, dilations, strict=True)
+    sizes = tuple([(count - 1) * s - before - after + d * (k - 1) + 1 for count, k, s, (before, after), d in geometry])
+    if min(sizes) < 1:
+        raise ValueError(f"{what}: padding {padding!r} leaves nothing of a result of {sizes}; pad less")
+    pixels = reshape(x, (n, groups, c // groups, prod(counts)))
+    filters = permute_dims(reshape(weight, (groups, c // groups, o * prod(kernel))), (0, 2, 1))
+    columns = reshape(matmul(filters, pixels), (n, groups * o * prod(kernel), prod(counts)))
+    y = fold_windows(columns, sizes, kernel, strides, pads, dilations)
+    if any(beyond):
+        y = pad(y, ((0, 0), (0, 0), *[(0, more) for more in beyond]))
+    return _shifted(what, y, bias)
+
+
+def _shifted(what: str, y: Any, bias: Any) -> Any:
+    """y plus a bias per channel."""
+    if bias is None:
+        return y
+    if tuple(bias.shape) != (y.shape[1],):
+        raise ValueError(f"{what}: expected a bias of shape {(y.shape[1],)}, got {tuple(bias.shape)}")
+    return y + reshape(bias, (1, y.shape[1], *[1] * (len(y.shape) - 2)))
+
+
+def _check_channels(what: str, axes: int, x: Any, weight: Any, groups: int, axis: int) -> None:
+    """Raise ValueError unless x and weight have `axes` spatial axes, and channels that agree."""
+    if len(x.shape) != axes + 2 or len(weight.shape) != axes + 2:
         raise ValueError(
-            f"{what}: expected x (n, c, h, w) and a weight of 4 axes, got {tuple(x.shape)} and {tuple(weight.shape)}"
+            f"{what}: expected x (n, c, {', '.join('dhw'[-axes:])}) and a weight of {axes + 2} axes, "
+            f"got {tuple(x.shape)} and {tuple(weight.shape)}"
         )
+    if groups < 1:
+        raise ValueError(f"{what}: groups is {groups}; expected at least 1")
     expected = weight.shape[axis] * (groups if axis == 1 else 1)
     if x.shape[1] != expected or weight.shape[0] % groups:
         raise ValueError(

@@ -1,7 +1,8 @@
-"""Cases of ops/pooling.py."""
+"""Cases of ops/pooling.py, against loops over every window."""
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import hypothesis.strategies as st
@@ -9,40 +10,263 @@ import numpy as np
 
 from tensorgrad import ops
 from tensorgrad.testing.case import case
-from tensorgrad.testing.strategies import reals
+from tensorgrad.testing.strategies import integers, reals
 
 
-def _pair(value: Any) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else value
+def _each(value: Any, axes: int) -> tuple[int, ...]:
+    return (value,) * axes if isinstance(value, int) else tuple(value)
 
 
-def _max_pool(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1) -> Any:
-    (kh, kw), (ph, pw), (dh, dw) = map(_pair, (kernel_size, padding, dilation))
-    sh, sw = (kh, kw) if stride is None else _pair(stride)
-    x = np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=-np.inf)
-    rows, columns = (x.shape[2] - dh * (kh - 1) - 1) // sh + 1, (x.shape[3] - dw * (kw - 1) - 1) // sw + 1
-    out = np.zeros((*x.shape[:2], rows, columns))
-    for i in range(rows):
-        for j in range(columns):
-            window = x[:, :, i * sh : i * sh + dh * (kh - 1) + 1 : dh, j * sw : j * sw + dw * (kw - 1) + 1 : dw]
-            out[:, :, i, j] = window.max((2, 3))
+def _regions(
+    sizes: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool
+) -> tuple[list[int], list[list[list[int]]]]:
+    """How many windows along each axis, and the places that each reads there, padding among them."""
+    counts, reads = [], []
+    for size, k, s, p, d in zip(sizes, kernel, stride, padding, dilation, strict=True):
+        starts = [start for start in range(0, size + p + 1, s) if start + d * (k - 1) < size + 2 * p]
+        if ceil_mode and (not starts or starts[-1] + d * (k - 1) + 1 < size + 2 * p):
+            following = starts[-1] + s if starts else 0
+            if following < size + p:
+                starts.append(following)
+        counts.append(len(starts))
+        reads.append([[start - p + i * d for i in range(k)] for start in starts])
+    return counts, reads
+
+
+def _pool(reduce: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
+    """reduce(values, places) for every window: the values in the image, and where each of its places is."""
+    axes = x.ndim - 2
+    kernel, padding, dilation = (_each(each, axes) for each in (kernel, padding, dilation))
+    stride = kernel if stride is None else _each(stride, axes)
+    sizes = x.shape[2:]
+    counts, reads = _regions(sizes, kernel, stride, padding, dilation, ceil_mode)
+    out = np.zeros((*x.shape[:2], *counts))
+    for plane in np.ndindex(*x.shape[:2]):
+        for window in product(*map(range, counts)):
+            places = list(product(*[reads[axis][w] for axis, w in enumerate(window)]))
+            there = [p for p in places if all(0 <= i < size for i, size in zip(p, sizes, strict=True))]
+            out[(*plane, *window)] = reduce([x[(*plane, *p)] for p in there], there, places, sizes, padding)
     return out
 
 
-_image = reals(-4, 4, "n c h w", distinct=True)
-_sizes = {"h": (3, 5), "w": (3, 5), "n": (1, 2), "c": (1, 2)}
+def _max_pool(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    geometry = kernel_size, stride, padding, dilation, ceil_mode
+    values = _pool(lambda values, *_: max(values), x, *geometry)
+    if not return_indices:
+        return values
+
+    def first(values: Any, there: Any, places: Any, sizes: Any, padding: Any) -> int:
+        return int(np.ravel_multi_index(there[int(np.argmax(values))], sizes))
+
+    return values, _pool(first, x, *geometry)
+
+
+def _min_pool(
+    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
+) -> Any:
+    return _pool(lambda values, *_: min(values), x, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def _avg_pool(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: Any = None,
+) -> Any:
+    def mean(values: Any, there: Any, places: Any, sizes: Any, padding: Any) -> Any:
+        reach = zip(sizes, padding, strict=True)
+        bounds = [(-p, size + p) for size, p in reach]
+        padded = [q for q in places if all(low <= i < high for i, (low, high) in zip(q, bounds, strict=True))]
+        return sum(values) / (divisor_override or len(padded if count_include_pad else there))
+
+    return _pool(mean, x, kernel_size, stride, padding, 1, ceil_mode)
+
+
+def _max_unpool(
+    x: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
+) -> Any:
+    out = np.zeros((*x.shape[:2], *output_size))
+    for place in np.ndindex(*x.shape):
+        out[place[:2]].flat[indices[place]] = x[place]
+    return out
+
+
+def _adaptive(reduce: Any) -> Any:
+    def pool(x: Any, output_size: Any) -> Any:
+        axes = x.ndim - 2
+        asked = (output_size,) * axes if output_size is None else _each(output_size, axes)
+        counts = [size if count is None else count for size, count in zip(x.shape[2:], asked, strict=True)]
+        out: Any = np.zeros((*x.shape[:2], *counts))
+        for window in product(*map(range, counts)):
+            each = zip(window, x.shape[2:], counts, strict=True)
+            key = [slice(int(np.floor(i * n / m)), int(np.ceil((i + 1) * n / m))) for i, n, m in each]
+            part = x[(slice(None), slice(None), *key)]
+            out[(slice(None), slice(None), *window)] = reduce(part, axis=tuple(range(2, part.ndim)))
+        return out
+
+    return pool
+
+
+def _globally(reduce: Any) -> Any:
+    return lambda x, keepdims: reduce(x, axis=tuple(range(2, x.ndim)), keepdims=keepdims)
+
+
+def _distinct(dims: str) -> Any:
+    return reals(-4, 4, dims, distinct=True)
+
+
+_sizes = {"h": (3, 5), "w": (3, 5), "n": (1, 2), "c": (1, 2), "d": (2, 3)}
+_overlap = {
+    "stride": st.sampled_from([1, 2, (2, 1)]),
+    "padding": st.sampled_from([0, 1, (0, 1)]),
+    "dilation": st.sampled_from([1, 2]),
+    "ceil_mode": st.booleans(),
+}
+_windows = {
+    "kernel": (2, 2),
+    "stride": st.sampled_from([(1, 1), (2, 1)]),
+    "dilation": st.sampled_from([(1, 1), (1, 2)]),
+}
+
+
+def _extreme_windows(reduce: Any) -> Any:
+    return lambda x, kernel, stride, dilation: _pool(
+        lambda values, *_: reduce(values), x, kernel, stride, 0, dilation, False
+    )
+
 
 CASES = [
-    case(ops.max_pool2d, _max_pool, x=_image, kernel_size=st.sampled_from([2, (1, 2), 3]), _sizes=_sizes),
+    case(ops.max_windows, _extreme_windows(max), x=_distinct("n c h w"), **_windows, _sizes=_sizes),
+    case(ops.min_windows, _extreme_windows(min), x=_distinct("n c h w"), **_windows, _sizes=_sizes),
+    case(ops.sum_windows, _extreme_windows(sum), x=reals(dims="n c h w"), **_windows, _sizes=_sizes),
+    case(
+        ops.max_pool1d,
+        _max_pool,
+        x=_distinct("n c w"),
+        kernel_size=3,
+        stride=st.sampled_from([None, 1, 2]),
+        padding=st.sampled_from([0, 1]),
+        ceil_mode=st.booleans(),
+        return_indices=st.booleans(),
+        _sizes=_sizes,
+    ),
+    case(ops.max_pool2d, _max_pool, x=_distinct("n c h w"), kernel_size=st.sampled_from([2, (1, 2), 3]), _sizes=_sizes),
     case(
         ops.max_pool2d,
         _max_pool,
-        x=_image,
+        x=_distinct("n c h w"),
         kernel_size=2,
-        stride=st.sampled_from([1, 2, (2, 1)]),
-        padding=st.sampled_from([0, 1, (0, 1)]),
-        dilation=st.sampled_from([1, 2]),
+        **_overlap,
+        return_indices=st.booleans(),
         _sizes=_sizes,
         _name="max_pool2d with overlap",
+    ),
+    case(
+        ops.max_pool3d,
+        _max_pool,
+        x=_distinct("n c d h w"),
+        kernel_size=(1, 2, 2),
+        stride=st.sampled_from([None, (1, 2, 1)]),
+        padding=st.sampled_from([0, (0, 1, 1)]),
+        return_indices=True,
+        _sizes={**_sizes, "n": (1, 1), "h": (2, 3), "w": (2, 3)},
+    ),
+    case(ops.min_pool2d, _min_pool, x=_distinct("n c h w"), kernel_size=2, **_overlap, _sizes=_sizes),
+    case(
+        ops.max_unpool2d,
+        _max_unpool,
+        x=reals(dims="n c 2 2"),
+        indices=integers(0, 20, "n c 2 2"),
+        kernel_size=2,
+        output_size=(4, 5),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.avg_pool1d,
+        _avg_pool,
+        x=reals(dims="n c w"),
+        kernel_size=st.sampled_from([2, 3]),
+        stride=st.sampled_from([None, 1, 2]),
+        padding=st.sampled_from([0, 1]),
+        ceil_mode=st.booleans(),
+        count_include_pad=st.booleans(),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.avg_pool2d,
+        _avg_pool,
+        x=reals(dims="n c h w"),
+        kernel_size=st.sampled_from([2, (3, 2)]),
+        stride=st.sampled_from([None, 1, (3, 2)]),
+        padding=st.sampled_from([0, 1, (0, 1)]),
+        ceil_mode=st.booleans(),
+        count_include_pad=st.booleans(),
+        divisor_override=st.sampled_from([None, 3]),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.avg_pool3d,
+        _avg_pool,
+        x=reals(dims="n c d h w"),
+        kernel_size=2,
+        stride=st.sampled_from([None, (1, 2, 1)]),
+        padding=st.sampled_from([0, (0, 1, 0)]),
+        count_include_pad=st.booleans(),
+        _sizes={**_sizes, "n": (1, 1), "h": (2, 3), "w": (2, 3)},
+    ),
+    case(ops.global_avg_pool, _globally(np.mean), x=reals(dims="n c h w"), keepdims=st.booleans()),
+    case(ops.global_max_pool, _globally(np.max), x=_distinct("n c h w"), keepdims=st.booleans()),
+    case(
+        ops.adaptive_avg_pool1d,
+        _adaptive(np.mean),
+        x=reals(dims="n c w"),
+        output_size=st.sampled_from([1, 2, 3, 7, None]),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.adaptive_avg_pool2d,
+        _adaptive(np.mean),
+        x=reals(dims="n c h w"),
+        output_size=st.sampled_from([1, 2, (3, 2), (None, 4)]),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.adaptive_avg_pool3d,
+        _adaptive(np.mean),
+        x=reals(dims="n c d h w"),
+        output_size=st.sampled_from([2, (1, 2, None)]),
+        _sizes={**_sizes, "n": (1, 1)},
+    ),
+    case(
+        ops.adaptive_max_pool1d,
+        _adaptive(np.max),
+        x=_distinct("n c w"),
+        output_size=st.sampled_from([1, 2, 3, 7, None]),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.adaptive_max_pool2d,
+        _adaptive(np.max),
+        x=_distinct("n c h w"),
+        output_size=st.sampled_from([1, 2, (3, 2), (None, 4)]),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.adaptive_max_pool3d,
+        _adaptive(np.max),
+        x=_distinct("n c d h w"),
+        output_size=st.sampled_from([2, (1, 2, None)]),
+        _sizes={**_sizes, "n": (1, 1)},
     ),
 ]
