@@ -329,13 +329,14 @@ def _on(value: Any, parent: Any, wrap: type[Traced]) -> Any:
 
 def _refuse_stale(record: Record, leaf: Leaf) -> None:
     """Raise when the op keeps the value of a leaf that was written in place after it was used."""
-    places = [place for place, parent in enumerate(record.inputs) if parent is leaf]
     op = record.op
-    variadic = len(op.names)
-    if any(place in op.kept_places or (place >= variadic and variadic in op.kept_places) for place in places):
-        name = op.places(record)[places[0]]
+    for name, parent in zip(op.places(record), record.inputs, strict=True):
+        if parent is not leaf or name not in op.kept_names:
+            continue
+        if isinstance(record.kept, tuple) and record.kept[op.kept_names.index(name)] is None:
+            continue  # only the rule of an operand that was not recorded would have asked for it
         raise RuntimeError(
-            f"{op.name}: its operand {name}, a leaf of shape {tuple(leaf.shape)}, was written in place after it was "
+            f"{op.title}: its operand {name}, a leaf of shape {tuple(leaf.shape)}, was written in place after it was "
             f"used here, so its gradient would be wrong ({describe(record)}); call backward() before the parameter is "
             "changed, or record the forward pass again"
         )

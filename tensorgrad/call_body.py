@@ -66,34 +66,40 @@ class _Writer:
         first = f"_data_{op.arrays[0]}" if op.arrays else ""
         on_numpy = f"type({first}) is _ndarray" if op.arrays else "_data_parts and type(_data_parts[0]) is _ndarray"
         call = ", ".join(self.passed(parameter) for parameter in op.parameters)
-        dtype_of = f"_dtype = {results}[0].dtype" if op.saves else f"_dtype = {results}.dtype"
+        dtype = f"{results}[0].dtype" if op.saves else f"{results}.dtype"
         self.add("try:")
         self.add(f"    if {on_numpy}:")
         self.add(f"        {results} = " + (f"_function({call})" if direct else f"_kernel(_xp, {call})"))
         if op.saves:
             self.add(f"        if type({results}) is not tuple: _split({results})  # raises")
         if self.lifts:
-            self.add(f"        {dtype_of}")
-            self.add(f"        if {self.may_lift(direct)}:")
+            self.add(f"        _dtype = {self.operand_dtype()}")
+            self.add(f"        if {self.may_lift(dtype, direct)}:")
             self.add(f"            _values, {results} = _relift({results}, {self.flat}); {self.unpack()}")
-            self.add(f"            {dtype_of}")
+            self.add(f"            _dtype = {dtype}")
         self.add("    else:")
         self.add(f"        _values, {results} = _elsewhere({self.flat}); {self.unpack()}")
         if self.lifts:
-            self.add(f"        {dtype_of}")
+            self.add(f"        _dtype = {dtype}")
         self.add("except Exception as _error:")
         self.add(f"    raise _explain(_error, {self.flat}) from _error")
 
-    def may_lift(self, direct: bool) -> str:
-        """The test that NumPy's result has another dtype than it should, for an integer among the operands."""
+    def operand_dtype(self) -> str:
+        """The dtype of the first operand that is lifted. A record knows it without asking the array: 20 ns less."""
         op = self.op
         if not op.arrays:
-            return "_dtype is not _data_parts[0].dtype or len(_data_parts) > 1"
-        operand = f"_data_{op.lifted_names[0]}"
-        dtype = f"{operand}.dtype" if op.lifted_names[0] == op.arrays[0] else f"getattr({operand}, 'dtype', None)"
-        test = f"_dtype is not {dtype}" + (" or len(_data_parts) > 1" if op.parts else "")
+            return "_data_parts[0].dtype"
+        name = op.lifted_names[0]
+        if name != op.arrays[0]:
+            return f"getattr(_data_{name}, 'dtype', None)"
+        return f"_data_{name}.dtype if _record_{name} is None else _record_{name}.dtype"
+
+    def may_lift(self, dtype: str, direct: bool) -> str:
+        """The test that NumPy's result has another dtype than it should, for an integer among the operands."""
+        op = self.op
+        test = f"{dtype} is not _dtype" + (" or len(_data_parts) > 1" if op.parts else "")
         never_whole = direct and op.module.startswith("tensorgrad.")  # as NumPy's own exp, or its divide
-        return test if never_whole or op.lift == "operands" else f"{test} or _dtype.kind in 'biu'"
+        return test if not op.arrays or never_whole or op.lift == "operands" else f"{test} or _dtype.kind in 'biu'"
 
     def passed(self, parameter: inspect.Parameter) -> str:
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -150,7 +156,9 @@ class _Writer:
         kept += [f"_shape_of({self.data.get(name, '_data_parts')})" for name in op.kept_shapes]
         inputs = [self.input(name) for name in op.names]
         if op.parts:
-            inputs.append("*[_plain(_each) if _of is None else _of for _each, _of in zip(_data_parts, _record_parts)]")
+            inputs.append(
+                "*[_plain(_each, _op) if _of is None else _of for _each, _of in zip(_data_parts, _record_parts)]"
+            )
         self.add("_record = _Record()" + ("; _tensor.record = _record" if op.results == 1 else ""))
         self.add(f"_record.op = _op; _record.inputs = ({', '.join(inputs)},)")
         self.add(f"_record.kept = ({''.join(each + ', ' for each in kept)})")
@@ -168,7 +176,7 @@ class _Writer:
         """What stands in the record for a parameter: a parent, an attribute, or a placeholder for an array."""
         if name not in self.op.arrays:
             return name
-        constant = f"_CONSTANT if type(_data_{name}) is _ndarray else _plain(_data_{name})"
+        constant = f"_CONSTANT if type(_data_{name}) is _ndarray else _plain(_data_{name}, _op)"
         return f"_record_{name} if _record_{name} is not None else {constant}"
 
     def kept(self, name: str) -> str:

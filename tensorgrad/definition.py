@@ -73,6 +73,7 @@ class Op:
                 f"{self.name} has no array parameter: leave its operands without annotation and without default, or "
                 "annotate them as arrays"
             )
+        self.required = [p.name for p in self.parameters if p.name in self.arrays and p.default is p.empty]
         self.rules: tuple[tuple[int, Rule, int, Any], ...] = ()
         self.joint: tuple[Rule, tuple[Any, ...]] | None = None
         self.one_by_one = True  # each rule gives one input's gradient: no joint rule, none for parts
@@ -202,6 +203,9 @@ class Op:
     def elsewhere(self, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """Run where the first operand is no ndarray: find the library, agree on dtypes, pick its kernel."""
         library = library_among(self.array_values(values))
+        for name in self.required:
+            if values[self.names.index(name)] is None:
+                raise TypeError(f"expected an array, a Tensor or a number for {name}, got None")
         if self.lift is not None:
             values = self._lifted(values)
         if "dtype" in self.names:  # a name as text, or Python's own type, means what it means to NumPy
@@ -212,6 +216,7 @@ class Op:
 
     def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """NumPy gave another dtype than the first operand's: run again if an integer array was the reason."""
+        library_among(self.array_values(values))  # NumPy would take a list for an array, of float64
         lifted = self._lifted(values)
         if lifted is values:
             return values, result
@@ -260,20 +265,51 @@ class Op:
         parts = values[len(self.names) :]
         if parts:
             given += f", {self.parts} " + ", ".join(describe_operand(part) for part in parts)
-        head = text if text.startswith(f"{self.name}:") else f"{self.name}: {text}"
-        kinds = (IndexError, TypeError, ValueError, NotImplementedError, ZeroDivisionError)
+        text = self._plainly(text, values)
+        head = text if text.startswith(f"{self.title}:") else f"{self.title}: {text}"
+        kinds = (ValueError, IndexError, TypeError, NotImplementedError, ZeroDivisionError)
         family = next((kind for kind in kinds if isinstance(error, kind)), None)
         if family is None or not (type(error) in kinds or type(error).__module__.startswith(LIBRARIES)):
-            error.add_note(f"in the op {self.name}, called with {given}")
+            error.add_note(f"in the op {self.title}, called with {given}")
             return error
         return family(f"{head}; called with {given}{self._advice(text, values)}")
 
+    @property
+    def title(self) -> str:
+        """The name that users call the op by: einsum for einsum_parts."""
+        return self.name.removesuffix("_parts")
+
+    def _plainly(self, text: str, values: tuple[Any, ...]) -> str:
+        """What a library said, in words that are the same for all of them."""
+        arrays = [each for each in self.array_values(values) if hasattr(each, "shape")]
+        shapes = ", ".join([str(tuple(each.shape)) for each in arrays])
+        if (self.blocks == "all" or (self.blocks == "rows" and "broadcast" in text)) and _clash(arrays):
+            return f"the shapes {shapes} do not broadcast: {_clash(arrays)}"
+        if "not supported for the input types" in text or "dtypes are allowed" in text:
+            dtypes = " and ".join(sorted({str(each.dtype) for each in arrays}))
+            return f"it has no meaning for {dtypes} values"
+        if "zero-size array" in text or "empty sequence" in text:
+            return f"there is no {self.name} of nothing, and an axis of {shapes} that it is taken over has length 0"
+        return text
+
     def _advice(self, text: str, values: tuple[Any, ...]) -> str:
-        shapes = [each.shape for each in self.array_values(values) if hasattr(each, "shape")]
+        """What to do about it, where the text tells what it is."""
+        shapes = [tuple(each.shape) for each in self.array_values(values) if hasattr(each, "shape")]
         if "broadcast" in text and len(shapes) > 1:
             return ". Axes are matched from the last; each pair must be equal or 1: reshape or expand_dims one of them"
+        if "index" in text and "out of bounds" in text and shapes:
+            return f". Indices count from 0, or from -1 backwards; the shape is {shapes[0]}"
+        if "too many indices" in text and shapes:
+            return f". The shape is {shapes[0]}: one index for each axis, None for a new one, ... for those between"
+        if "boolean index" in text:
+            return ". A mask has the shape of the leading axes that it selects from"
         if "out of bounds" in text and "axis" in text and shapes:
-            return f". An array of {len(shapes[0])} axes has axes {-len(shapes[0])} to {len(shapes[0]) - 1}"
+            count = len(shapes[0])
+            return f". {shapes[0]} has the axes {-count} to {count - 1}" if count else ". A shape of () has no axes"
+        if "has no meaning for" in text:
+            return "; use astype first" + (", or real, imag or abs" if "complex" in text else "")
+        if "Singular matrix" in text:
+            return ". It has no inverse; add a small multiple of eye(n) if it should have one"
         return ""
 
     def no_gradient(self, name: str) -> TypeError:
@@ -285,6 +321,16 @@ class Op:
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+
+def _clash(arrays: list[Any]) -> str:
+    """Where shapes do not broadcast, in words; empty where they do."""
+    shapes = [tuple(each.shape) for each in arrays]
+    for place in range(-1, -max((len(shape) for shape in shapes), default=0) - 1, -1):
+        sizes = sorted({shape[place] for shape in shapes if len(shape) >= -place} - {1})
+        if len(sizes) > 1:
+            return f"on axis {place} they have the lengths {' and '.join(map(str, sizes))}"
+    return ""
 
 
 def describe_operand(value: Any) -> str:

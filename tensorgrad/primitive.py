@@ -95,9 +95,16 @@ def _results(kind: Any, record: Record | None, results: tuple[Any, ...]) -> tupl
     return tuple(tensors) if type(results) is tuple else results._make(tensors)  # type: ignore[attr-defined]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, op: Op) -> Any:
     """How an operand that was not recorded stands in a record: a number as itself, an array as a placeholder."""
-    return value if value is None or isinstance(value, (bool, int, float, complex)) else CONSTANT
+    if value is None or isinstance(value, (bool, int, float, complex)):
+        return value
+    if not backend.is_array(value):  # NumPy took it for an array, and it might change before the sweep
+        raise TypeError(
+            f"{op.title}: expected an array, a Tensor or a number, got a {type(value).__name__}; make it one with "
+            "tensorgrad.asarray(...)"
+        )
+    return CONSTANT
 
 
 def _shape_of(value: Any) -> Any:

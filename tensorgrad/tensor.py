@@ -119,7 +119,10 @@ class Tensor(Traced):
         if not self.is_leaf:
             if requires_grad:
                 return self
-            raise RuntimeError("requires_grad_(False) is for leaves; use detach() on a tensor that an op recorded")
+            raise RuntimeError(
+                f"requires_grad_(False) is for leaves, and the tensor of shape {self.shape} was recorded by an op; "
+                "use detach() for its values without their record"
+            )
         if not requires_grad:
             self.record = None
         elif self.record is None:
@@ -196,7 +199,10 @@ class Tensor(Traced):
     def item(self) -> Any:
         """The one element, as a Python number. Raises ValueError when there are more, or none."""
         if self.data.size != 1:
-            raise ValueError(f"item: a tensor of shape {self.shape} has {self.size} elements, not one")
+            raise ValueError(
+                f"item: a tensor of shape {self.shape} has {self.size} elements, not one; index one of them, or use "
+                "tolist()"
+            )
         return backend.item(self.data)
 
     def tolist(self) -> Any:
@@ -256,12 +262,12 @@ class Tensor(Traced):
 
     def __len__(self) -> int:
         if not self.shape:
-            raise TypeError("len() of a tensor without axes")
+            raise TypeError("len: a tensor of shape () has no axes to count; use size")
         return self.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
         if not self.shape:
-            raise TypeError("iteration over a tensor without axes")
+            raise TypeError("iteration: a tensor of shape () has no axis to go along; use item()")
         return (self[place] for place in range(self.shape[0]))
 
     def __contains__(self, value: Any) -> bool:
@@ -286,7 +292,10 @@ class Tensor(Traced):
 
     def __index__(self) -> int:
         if self.data.dtype.kind not in "iu" or self.shape:
-            raise TypeError(f"only an integer tensor without axes is an index, not {self.dtype}{list(self.shape)}")
+            raise TypeError(
+                f"index: only an integer tensor of shape () is an index, not {self.dtype}{list(self.shape)}; "
+                "use astype or item() first"
+            )
         return int(backend.item(self.data))
 
     __hash__ = object.__hash__

@@ -347,7 +347,7 @@ def test_a_stale_part_of_many_is_refused():
     y = tg.einsum("i,i->", p, x)
     with tg.no_grad():
         p[0] = 5.0
-    with pytest.raises(RuntimeError, match="einsum_parts: its operand operands, a leaf"):
+    with pytest.raises(RuntimeError, match="einsum: its operand operands, a leaf"):
         y.backward()
 
 
@@ -358,6 +358,24 @@ def test_a_leaf_whose_value_no_rule_needs_may_change():
         bias += 1.0
     y.backward()
     assert bias.grad.tolist() == [2.0, 2.0]
+
+
+def test_a_leaf_beside_a_constant_may_change_as_its_value_was_not_kept():
+    p, c = leaf([1.0, 2.0]), tg.asarray([3.0, 4.0], dtype="float64")
+    y = (p * c + p / c).sum()
+    with tg.no_grad():
+        p += 1.0
+    y.backward()
+    assert np.allclose(p.grad.tolist(), [3 + 1 / 3, 4.25])
+
+
+def test_the_error_names_the_operand_whose_value_is_needed():
+    p = leaf([1.0, 2.0])
+    y = (p / p).sum()  # the rules of a quotient name the divisor, not the dividend
+    with tg.no_grad():
+        p += 1.0
+    with pytest.raises(RuntimeError, match="divide: its operand x2, a leaf"):
+        y.backward()
 
 
 def test_a_leaf_may_change_before_it_is_used_and_after_the_sweep():

@@ -6,6 +6,7 @@ other; `tensorgrad.zeros` and its siblings in `creation.py` make tensors of them
 
 from __future__ import annotations
 
+from operator import index
 from typing import Any
 
 import numpy as np
@@ -50,19 +51,36 @@ def _number(value: Any, what: str) -> Any:
     return item(value.data)
 
 
+def lengths(shape: Any, what: str) -> tuple[int, ...]:
+    """A shape as a tuple of integers. Raises TypeError and ValueError, naming the function, for what is none."""
+    try:
+        axes = tuple([index(each) for each in (shape if isinstance(shape, (tuple, list)) else (shape,))])
+    except TypeError:
+        raise TypeError(f"{what}: a shape is an integer or a tuple of integers, not {shape!r}") from None
+    if axes and min(axes) < 0:
+        raise ValueError(f"{what}: the shape {axes} has a length below 0")
+    return axes
+
+
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Zeros.   -> shape"""
-    return on_device(device).namespace.zeros(shape, dtype=floating(dtype), device=device or on_device().device)
+    return on_device(device).namespace.zeros(
+        lengths(shape, "zeros"), dtype=floating(dtype), device=device or on_device().device
+    )
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Ones.   -> shape"""
-    return on_device(device).namespace.ones(shape, dtype=floating(dtype), device=device or on_device().device)
+    return on_device(device).namespace.ones(
+        lengths(shape, "ones"), dtype=floating(dtype), device=device or on_device().device
+    )
 
 
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Whatever values the memory held.   -> shape"""
-    return on_device(device).namespace.empty(shape, dtype=floating(dtype), device=device or on_device().device)
+    return on_device(device).namespace.empty(
+        lengths(shape, "empty"), dtype=floating(dtype), device=device or on_device().device
+    )
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
@@ -70,7 +88,9 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     value = _number(fill_value, "full")
     if dtype is None:
         dtype = fill_value.dtype if hasattr(fill_value, "dtype") else as_array(value).dtype
-    return on_device(device).namespace.full(shape, value, dtype=floating(dtype), device=device or on_device().device)
+    return on_device(device).namespace.full(
+        lengths(shape, "full"), value, dtype=floating(dtype), device=device or on_device().device
+    )
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
@@ -102,6 +122,8 @@ def linspace(
 ) -> Array:
     """num evenly spaced values from start to stop.   -> (num,)"""
     library = on_device(device)
+    if num < 0:
+        raise ValueError(f"linspace: num is {num}; it is how many values to make, 0 or more")
     start, stop = _number(start, "linspace"), _number(stop, "linspace")
     if dtype is None and (isinstance(start, complex) or isinstance(stop, complex)):
         dtype = natural(1j)

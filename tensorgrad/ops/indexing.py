@@ -204,6 +204,11 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         x, axis = flatten(x), 0
     axis = normal_axes(axis, len(x.shape), "repeat")[0]
     counts = to_numpy(_raw(repeats)) if not isinstance(repeats, int) else repeats
+    if np.size(counts) not in (1, x.shape[axis]):
+        raise ValueError(
+            f"repeat: {np.size(counts)} counts were given for an axis of length {x.shape[axis]}; give one for each, or "
+            "one for all"
+        )
     places = np.repeat(np.arange(x.shape[axis]), counts)
     return getitem(x, (*(slice(None),) * axis, places))
 
@@ -247,7 +252,9 @@ def check_range(indices: Array, size: int, what: str) -> None:
     host = to_numpy(indices)
     if host.size and not (-size <= host.min() and host.max() < size):
         worst = host.min() if host.min() < -size else host.max()
-        raise IndexError(f"{what}: index {int(worst)} is out of bounds for an axis of length {size}")
+        raise IndexError(
+            f"{what}: index {int(worst)} is out of bounds for an axis of length {size}; the last index is {size - 1}"
+        )
 
 
 def one_hot(indices: Any, num_classes: int, /, *, dtype: Any = None) -> Any:

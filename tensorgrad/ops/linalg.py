@@ -22,11 +22,14 @@ def matmul(xp: Any, x1: Array, x2: Array, /) -> Array:
     A vector counts as a row on the left and as a column on the right, and its axis is gone from the result.
     Raises ValueError when the inner axes differ.
     """
-    if x1.shape and x2.shape:
-        inner = x2.shape[-2] if len(x2.shape) > 1 else x2.shape[-1]
-        if x1.shape[-1] != inner:
-            place = "second-to-last axis" if len(x2.shape) > 1 else "last axis"
-            raise ValueError(f"matmul: the last axis of x1 is {x1.shape[-1]} but the {place} of x2 is {inner}")
+    if not (x1.shape and x2.shape):
+        raise ValueError("matmul: each operand needs at least one axis; multiply by a single number with *")
+    inner = x2.shape[-2] if len(x2.shape) > 1 else x2.shape[-1]
+    if x1.shape[-1] != inner:
+        place = "second-to-last axis" if len(x2.shape) > 1 else "last axis"
+        raise ValueError(
+            f"matmul: the last axis of x1 is {x1.shape[-1]} but the {place} of x2 is {inner}; they must be equal"
+        )
     return xp.matmul(x1, x2)
 
 

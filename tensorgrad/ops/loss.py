@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array
+from tensorgrad.backend import Array, is_array
 from tensorgrad.ops.activation import log_softmax
 from tensorgrad.ops.indexing import check_range, one_hot
 from tensorgrad.ops.reduction import finite_peak, mean, sum
@@ -13,6 +13,15 @@ from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
 
 REDUCTIONS = ("mean", "sum", "none")
+
+
+def need_array(value: Any, name: str, what: str) -> None:
+    """Raise TypeError for a list, or a number, where a function asks for the shape of an array."""
+    if not (isinstance(value, Traced) or is_array(value)):
+        raise TypeError(
+            f"{what}: {name} must be a Tensor or an array, got a {type(value).__name__}; make it one with "
+            "tensorgrad.asarray(...)"
+        )
 
 
 def reduced(loss: Any, reduction: str, what: str) -> Any:
@@ -51,6 +60,8 @@ def cross_entropy(logits: Any, target: Any, reduction: str = "mean") -> Any:
     >>> tg.cross_entropy(tg.zeros((2, 4)), tg.asarray([0, 3]))
     Tensor(1.3862944, dtype=float32)
     """
+    for name, each in (("logits", logits), ("target", target)):
+        need_array(each, name, "cross_entropy")
     raw = target.data if isinstance(target, Traced) else target
     if len(logits.shape) != 2:
         raise ValueError(f"cross_entropy: expected logits (n, c), got the shape {tuple(logits.shape)}")
@@ -79,9 +90,12 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
     >>> tg.mse_loss(tg.asarray([1.0, 2.0]), tg.asarray([0.0, 0.0]))
     Tensor(2.5, dtype=float32)
     """
+    for name, each in (("x", x), ("target", target)):
+        need_array(each, name, "mse_loss")
     if tuple(x.shape) != tuple(target.shape):
         raise ValueError(
-            f"mse_loss: x has the shape {tuple(x.shape)}, the target {tuple(target.shape)}; they must agree"
+            f"mse_loss: x has the shape {tuple(x.shape)}, the target {tuple(target.shape)}; they must agree, so "
+            "reshape one of them"
         )
     difference = x - target
     return reduced(difference * difference, reduction, "mse_loss")

@@ -328,6 +328,8 @@ def count_nonzero(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = Fals
 @op
 def searchsorted(xp: Any, x1: Array, x2: Array, /, *, side: str = "left", sorter: Array = None) -> Array:
     """Where each x2 belongs in the sorted x1.   (n,), (...) -> (...) int64"""
+    if len(x1.shape) != 1:
+        raise ValueError(f"searchsorted: x1 must be sorted values along one axis, got the shape {tuple(x1.shape)}")
     return xp.searchsorted(x1, x2, side=side, sorter=sorter)
 
 

@@ -15,19 +15,35 @@ def normal_axes(axis: Any, ndim: int, what: str) -> tuple[int, ...]:
     axes = range(ndim) if axis is None else axis if isinstance(axis, (tuple, list)) else (axis,)
     normal = []
     for each in axes:
-        if not -ndim <= each < ndim:
-            raise ValueError(f"{what}: axis {each} is out of bounds for an array of {ndim} axes")
+        try:
+            inside = -ndim <= each < ndim
+        except TypeError:
+            raise TypeError(f"{what}: an axis is an integer, or a tuple of them, not {axis!r}") from None
+        if not inside:
+            raise ValueError(f"{what}: axis {each} is out of bounds for an array of {_axes(ndim)}")
         normal.append(each % ndim)
     if len(set(normal)) != len(normal):
         raise ValueError(f"{what}: the same axis is named twice in {axis}")
     return tuple(normal)
 
 
+def _axes(count: int) -> str:
+    return f"{count} axis" if count == 1 else f"{count} axes"
+
+
 @op(linear=True)
 def reshape(xp: Any, x: Array, /, shape: Any, *, copy: bool | None = None) -> Array:
     """The same elements, in the same order, in another shape; one -1 is worked out.   (...) -> shape"""
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
-    return xp.reshape(x, shape, copy=copy)
+    try:
+        return xp.reshape(x, shape, copy=copy)
+    except ValueError as error:
+        if copy is False:
+            raise
+        raise ValueError(
+            f"reshape: the {prod(x.shape)} elements of shape {tuple(x.shape)} do not fill the shape {shape}; "
+            "the lengths must multiply to that, one of them may be -1"
+        ) from error
 
 
 reshape.vjp(x=lambda g, x_shape: reshape(g, x_shape))
@@ -36,7 +52,12 @@ reshape.vjp(x=lambda g, x_shape: reshape(g, x_shape))
 @op(linear=True)
 def permute_dims(xp: Any, x: Array, /, axes: Any) -> Array:
     """Axes in another order.   (n0, n1, ...) -> (n[axes[0]], n[axes[1]], ...)"""
-    return xp.permute_dims(x, normal_axes(axes, len(x.shape), "permute_dims"))
+    order = normal_axes(axes, len(x.shape), "permute_dims")
+    if len(order) != len(x.shape):
+        raise ValueError(
+            f"permute_dims: {axes} names {_axes(len(order))} of an array that has {len(x.shape)}; name each"
+        )
+    return xp.permute_dims(x, order)
 
 
 def _inverse(axes: Any) -> tuple[int, ...]:
@@ -81,7 +102,13 @@ squeeze.vjp(x=lambda g, x_shape: reshape(g, x_shape))
 @op(linear=True)
 def broadcast_to(xp: Any, x: Array, /, shape: Any) -> Array:
     """Axes of length 1, and new leading ones, repeated.   (...) -> shape"""
-    return xp.broadcast_to(x, tuple(shape))
+    try:
+        return xp.broadcast_to(x, tuple(shape))
+    except ValueError as error:
+        raise ValueError(
+            f"broadcast_to: the shape {tuple(x.shape)} does not broadcast to {tuple(shape)}; from the last axis on, "
+            "each length must be the same or 1"
+        ) from error
 
 
 broadcast_to.vjp(x=lambda g: g)  # the sweep sums it back to the shape of x
@@ -148,6 +175,15 @@ triu.vjp(x=lambda g, k: triu(g, k=k))
 @op(lift="operands", linear=True)
 def concat_parts(xp: Any, axis: int, *parts: Array) -> Array:
     """Arrays one after another along an axis.   (.., n0, ..), (.., n1, ..), ... -> (.., n0 + n1 + .., ..)"""
+    shapes = [tuple(each.shape) for each in parts]
+    if not shapes[0]:
+        raise ValueError("concat: arrays of shape () have no axis to be joined along; use stack")
+    place = normal_axes(axis, len(shapes[0]), "concat")[0]
+    if len({(*shape[:place], "any", *shape[place + 1 :]) for shape in shapes}) > 1:
+        listed = ", ".join(map(str, shapes[:6])) + (", ..." if len(shapes) > 6 else "")
+        raise ValueError(
+            f"concat: arrays joined along axis {axis} must agree on all other axes, got the shapes {listed}"
+        )
     return xp.concat(list(parts), axis=axis)
 
 
@@ -189,7 +225,8 @@ def stack(arrays: Any, /, *, axis: int = 0) -> Any:
     """
     arrays = _several(arrays, "stack")
     if len({tuple(each.shape) for each in arrays}) > 1:
-        raise ValueError(f"stack: the arrays must have one shape, got {[tuple(each.shape) for each in arrays]}")
+        shapes = ", ".join(sorted({str(tuple(each.shape)) for each in arrays}))
+        raise ValueError(f"stack: the arrays must all have one shape, got {shapes}; use concat to join along an axis")
     axis = normal_axes(axis, len(arrays[0].shape) + 1, "stack")[0]
     return concat_parts(axis, *[expand_dims(each, axis=axis) for each in arrays])
 
@@ -200,6 +237,12 @@ def _several(arrays: Any, what: str) -> list[Any]:
     several = list(arrays)
     if not several:
         raise ValueError(f"{what}: expected at least one array, got an empty list")
+    for each in arrays:
+        if not (isinstance(each, Traced) or is_array(each)):
+            raise TypeError(
+                f"{what}: expected a list of arrays, got a {type(each).__name__} in it; make it one with "
+                "tensorgrad.asarray(...)"
+            )
     return several
 
 
