@@ -8,16 +8,28 @@ import numpy as np
 
 from tensorgrad.ops.arrays import device_of, full
 from tensorgrad.ops.indexing import getitem
-from tensorgrad.ops.shape import concat
+from tensorgrad.ops.shape import broadcast_to, concat
+from tensorgrad.tape import Traced
 
-MODES = {"constant": None, "reflect": "reflect", "symmetric": "symmetric", "replicate": "edge", "circular": "wrap"}
+# numpy.pad's names for the rules that repeat what is there.
+MODES = {
+    "constant": "constant",
+    "reflect": "reflect",
+    "symmetric": "symmetric",
+    "replicate": "edge",
+    "circular": "wrap",
+}
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
-    """Values added around an array: pad_width is ((before, after), ...), a pair per axis.   (n, ...) -> (b+n+a, ...)
+    """Values added around an array.   (n, ...) -> (before + n + after, ...)
 
+    pad_width: ((before, after), ...), a pair per axis, first axis first, as numpy.pad takes it (PyTorch's flat list
+    starts at the last axis); one pair, or one number, stands for all axes.
     mode: "constant", "reflect" (mirror, the edge not repeated), "symmetric" (mirror, the edge repeated),
-    "replicate" (the edge's value) or "circular". Raises ValueError for widths below 0 or not a pair per axis.
+    "replicate" (the edge's value) or "circular"; a border wider than the axis mirrors, or goes round, again.
+    constant_values: what a constant border holds, one number.
+    Raises ValueError for another mode, for widths below 0 or not a pair per axis, and where there is nothing to repeat.
 
     >>> import tensorgrad as tg
     >>> tg.pad(tg.asarray([1.0, 2.0, 3.0]), ((2, 1),), mode="reflect")
@@ -25,31 +37,56 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     """
     if mode not in MODES:
         raise ValueError(f"pad: mode is {mode!r}; it may be {', '.join(map(repr, MODES))}")
-    widths = (
-        [(pad_width, pad_width)] * len(x.shape) if isinstance(pad_width, int) else [tuple(each) for each in pad_width]
-    )
-    if len(widths) != len(x.shape) or any(len(each) != 2 or min(each) < 0 for each in widths):
-        raise ValueError(
-            f"pad: pad_width is {pad_width!r}; expected {len(x.shape)} pairs (before, after) for the shape "
-            f"{tuple(x.shape)}, none below 0"
-        )
-    for axis, (before, after) in enumerate(widths):
+    for axis, (before, after) in enumerate(_widths(pad_width, tuple(x.shape))):
         if before or after:
             x = _pad_axis(x, axis, before, after, mode, constant_values)
     return x
 
 
+def _widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    """A pair for each axis. Raises ValueError for what is none."""
+    if isinstance(pad_width, Traced):
+        pad_width = pad_width.tolist()  # type: ignore[attr-defined]
+    try:
+        asked = np.asarray(pad_width)
+        whole = asked.dtype.kind in "iu" or not asked.size
+        widths = np.broadcast_to(asked, (len(shape), 2)) if shape and whole else np.zeros((0, 2))
+    except ValueError:  # ragged, or not to be broadcast
+        widths = np.full((1, 2), -1)
+    if len(widths) != len(shape) or (widths.size and widths.min() < 0):
+        raise ValueError(
+            f"pad: pad_width is {pad_width!r}; expected {len(shape)} pairs (before, after) of integers for the shape "
+            f"{shape}, none below 0"
+        )
+    return [(int(before), int(after)) for before, after in widths]
+
+
 def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str, value: float) -> Any:
-    rule = MODES[mode]
-    if rule is None:
-        parts = [x]
-        for size, end in ((before, 0), (after, 1)):
-            if size:
-                shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
-                border = full(shape, value, dtype=x.dtype, device=device_of(x))
-                parts = [*parts, border] if end else [border, *parts]
-        return concat(parts, axis=axis)
-    if not x.shape[axis]:
+    parts = [_border(x, axis, before, mode, value, False), x, _border(x, axis, after, mode, value, True)]
+    if any(part is None for part in parts):
+        places = np.pad(np.arange(x.shape[axis]), (before, after), mode=MODES[mode])  # type: ignore[call-overload]
+        return getitem(x, (*(slice(None),) * axis, places))
+    return concat([part for part in parts if part is x or part.shape[axis]], axis=axis)
+
+
+def _border(x: Any, axis: int, width: int, mode: str, value: float, end: bool) -> Any:
+    """The border at one end of an axis; None where it is wider than one stretch of x.
+
+    Stretches are slices, whose gradient is written in place: a hundred times as fast as one added place by place.
+    """
+    n = x.shape[axis]
+    shape = (*x.shape[:axis], width, *x.shape[axis + 1 :])
+    if mode == "constant":
+        return full(shape, value, dtype=x.dtype, device=device_of(x))
+    if not n:
         raise ValueError(f"pad: mode {mode!r} needs a value on axis {axis}, which is empty")
-    places = np.pad(np.arange(x.shape[axis]), (before, after), mode=rule)  # type: ignore[call-overload]
-    return getitem(x, (*(slice(None),) * axis, places))
+    before = (slice(None),) * axis
+    if mode == "replicate":
+        return broadcast_to(getitem(x, (*before, slice(n - 1, n) if end else slice(0, 1))), shape)
+    if mode == "circular":
+        return getitem(x, (*before, slice(0, width) if end else slice(n - width, n))) if width <= n else None
+    skipped = mode == "reflect"  # the edge itself
+    if width > n - skipped:
+        return None
+    stretch = slice(n - width - skipped, n - skipped) if end else slice(int(skipped), width + skipped)
+    return getitem(getitem(x, (*before, stretch)), (*before, slice(None, None, -1)))

@@ -30,6 +30,7 @@ CASES = [
         pad_width=_widths,
         mode="constant",
         constant_values=st.sampled_from([0.0, 1.5]),
+        _complex=True,
     ),
     case(
         ops.pad,
@@ -38,6 +39,16 @@ CASES = [
         pad_width=_widths,
         mode=st.sampled_from(["reflect", "symmetric", "replicate", "circular"]),
         _sizes={"n": (3, 4), "m": (3, 4)},
+        _complex=True,
         _name="pad by what is there",
+    ),
+    case(
+        ops.pad,
+        _pad,
+        x=reals(dims="n m"),
+        pad_width=st.sampled_from([4, (3, 0), ((0, 5),), ((0, 3), (6, 1))]),
+        mode=st.sampled_from(["constant", "reflect", "symmetric", "replicate", "circular"]),
+        _sizes={"n": (1, 3), "m": (1, 3)},
+        _name="pad by more than there is",
     ),
 ]
