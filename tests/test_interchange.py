@@ -55,6 +55,10 @@ def test_an_operator_with_an_ndarray_on_the_left_is_recorded():
 
 
 @numpy_only
+@pytest.mark.skipif(
+    np.lib.NumpyVersion(np.__version__) < "2.3.0",
+    reason="before 2.3 NumPy takes an integer exponent as a number; no gradient is lost, since an integer has none",
+)
 def test_a_power_of_an_ndarray_by_an_integer_tensor_is_a_tensor():
     found = np.array([2.0, 3.0]) ** tg.asarray(2)
     assert type(found) is tg.Tensor

@@ -54,6 +54,11 @@ def _mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     return _divide(total, total.dtype.type(x.size // total.size if total.size else 1))
 
 
+def _count_nonzero(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
+    # NumPy's own gives a Python int, without a dtype, for all axes before 2.3.
+    return _add_reduce(x != 0, axis, np.int64, None, keepdims)
+
+
 def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> Any:
     if x.dtype.kind == "c" and np.dtype(dtype).kind == "f":
         x = x.real
@@ -83,6 +88,7 @@ namespace = _NumpyNamespace(
     max=_max,
     min=_min,
     mean=_mean,
+    count_nonzero=_count_nonzero,
     astype=_astype,
     isdtype=_isdtype,
     bool=np.dtype(bool),

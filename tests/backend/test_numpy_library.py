@@ -55,6 +55,15 @@ def test_means_are_numpys(drawn):
     assert found.dtype == expected.dtype
 
 
+@given(drawn=arrays_and_axes())
+def test_counts_are_numpys_and_have_a_dtype_in_every_version(drawn):
+    array, axis, keepdims = drawn
+    found = xp.count_nonzero(array, axis=axis, keepdims=keepdims)
+    assert np.array_equal(found, np.count_nonzero(array, axis=axis, keepdims=keepdims))
+    assert found.dtype == np.int64
+    assert xp.count_nonzero(np.asarray([np.nan, 0.0, -0.0, 1j])) == 2
+
+
 def test_a_mean_of_nothing_is_nan_without_a_warning():
     assert np.isnan(xp.mean(np.ones((0,))))
     assert np.isnan(xp.mean(np.ones((2, 0), "float32"), axis=1)).tolist() == [True, True]
