@@ -1,6 +1,5 @@
 """Writes: a tensor object takes a new value and keeps its identity; no array that somebody else holds is changed."""
 
-import gc
 import operator
 
 import numpy as np
@@ -720,9 +719,6 @@ class GradientsOfWrites(RuleBasedStateMachine):
         (self.tensors[place] * here(weight)).sum().backward(retain_graph=True)
         expected = np.einsum("ij,ijk->k", weight, self.jacobians[place]).reshape(2, 2)
         assert np.allclose(self.leaf.grad.tolist(), expected)
-
-    def teardown(self):
-        gc.collect()
 
 
 TestGradientsOfWrites = GradientsOfWrites.TestCase
