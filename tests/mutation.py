@@ -176,11 +176,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if len(axes) == 1:",
         "if False:",
     ): "several axes made one, of which there is one",
-    (
-        "reduction._cumulative_prod_dx",
-        "for place in range(n - 2, -1, -1):",
-        "for place in range(n - 2, -2, -1):",
-    ): "one more piece, which is empty",
 }
 
 

@@ -7,18 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, is_array, to_numpy
+from tensorgrad.backend import Array, is_array, move, to_numpy
 from tensorgrad.ops.arrays import arange, device_of, floating
 from tensorgrad.ops.elementwise import astype
-from tensorgrad.ops.shape import (
-    concat,
-    expand_dims,
-    flatten,
-    normal_axes,
-    reshape,
-)
+from tensorgrad.ops.shape import expand_dims, flatten, normal_axes, reshape
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
+
+
+def array_of(x: Any) -> Any:
+    """The array of a tensor; anything else as it is."""
+    return x.data if isinstance(x, Traced) else x
+
+
+def wrapped_as(x: Any, array: Array) -> Any:
+    """An array as x is: a tensor, not recorded, where x is one."""
+    if not isinstance(x, Traced):
+        return array
+    tensor = x.plain.__new__(x.plain)  # type: ignore[attr-defined]
+    tensor.data, tensor.record, tensor.grad = array, None, None
+    return tensor
+
+
+def like(x: Any, values: Any) -> Any:
+    """Values in host memory as x is: on its device, and a tensor where x is one."""
+    return wrapped_as(x, move(values, device_of(x)))
 
 
 def as_key(key: Any) -> Any:
@@ -139,11 +152,7 @@ def take(xp: Any, x: Array, indices: Array, /, *, axis: int | None = None) -> Ar
 
 def _take_dx(g: Array, indices: Array, axis: int | None, x_shape: Any) -> Array:
     before = (slice(None),) * (0 if axis is None else axis % len(x_shape))
-    return add_at(g, (*before, _raw(indices)), x_shape)
-
-
-def _raw(indices: Any) -> Any:
-    return indices.data if isinstance(indices, Traced) else indices
+    return add_at(g, (*before, array_of(indices)), x_shape)
 
 
 take.vjp(x=_take_dx)
@@ -159,7 +168,7 @@ def take_along_axis(xp: Any, x: Array, indices: Array, /, *, axis: int = -1) -> 
 
 
 def _take_along_dx(g: Array, indices: Array, axis: int, x_shape: Any) -> Array:
-    return add_at(g, grid_key(to_numpy(_raw(indices)), axis, x_shape), x_shape)
+    return add_at(g, grid_key(to_numpy(array_of(indices)), axis, x_shape), x_shape)
 
 
 def grid_key(indices: Any, axis: int, shape: Any) -> tuple[Any, ...]:
@@ -203,7 +212,7 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = flatten(x), 0
     axis = normal_axes(axis, len(x.shape), "repeat")[0]
-    counts = to_numpy(_raw(repeats)) if not isinstance(repeats, int) else repeats
+    counts = to_numpy(array_of(repeats)) if not isinstance(repeats, int) else repeats
     if np.size(counts) not in (1, x.shape[axis]):
         raise ValueError(
             f"repeat: {np.size(counts)} counts were given for an axis of length {x.shape[axis]}; give one for each, or "
@@ -211,22 +220,6 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Any:
         )
     places = np.repeat(np.arange(x.shape[axis]), counts)
     return getitem(x, (*(slice(None),) * axis, places))
-
-
-def diff(x: Any, /, *, axis: int = -1, n: int = 1, prepend: Any = None, append: Any = None) -> Any:
-    """Differences of neighbours along an axis, taken n times.   (.., k, ..) -> (.., k - n, ..)
-
-    >>> import tensorgrad as tg
-    >>> tg.diff(tg.asarray([1.0, 4.0, 9.0]))
-    Tensor([3., 5.], dtype=float32)
-    """
-    axis = normal_axes(axis, len(x.shape), "diff")[0]
-    ends = [each for each in (prepend, x, append) if each is not None]
-    x = concat(ends, axis=axis) if len(ends) > 1 else x
-    before = (slice(None),) * axis
-    for _ in range(n):
-        x = getitem(x, (*before, slice(1, None))) - getitem(x, (*before, slice(None, -1)))
-    return x
 
 
 def embedding(indices: Any, weight: Any, /) -> Any:
@@ -240,7 +233,7 @@ def embedding(indices: Any, weight: Any, /) -> Any:
     Tensor([[3., 4.],
             [3., 4.]], dtype=float32)
     """
-    raw = _raw(indices)
+    raw = array_of(indices)
     if not hasattr(raw, "dtype") or raw.dtype.kind not in "iu":
         raise TypeError(f"embedding: indices must be integers, got {getattr(raw, 'dtype', type(raw).__name__)}")
     check_range(raw, weight.shape[0], "embedding")
@@ -265,6 +258,6 @@ def one_hot(indices: Any, num_classes: int, /, *, dtype: Any = None) -> Any:
     Tensor([[0., 1.],
             [1., 0.]], dtype=float32)
     """
-    check_range(_raw(indices), num_classes, "one_hot")
-    classes = arange(num_classes, dtype=_raw(indices).dtype, device=device_of(indices))
+    check_range(array_of(indices), num_classes, "one_hot")
+    classes = arange(num_classes, dtype=array_of(indices).dtype, device=device_of(indices))
     return astype(expand_dims(indices, axis=-1) == classes, floating(dtype))

@@ -24,10 +24,10 @@ from tensorgrad.ops.convolution import (
     windows_of,
 )
 from tensorgrad.ops.elementwise import asarray, astype, clip
-from tensorgrad.ops.indexing import check_range, setitem, take
+from tensorgrad.ops.indexing import array_of, check_range, setitem, take, wrapped_as
 from tensorgrad.ops.linalg import matmul
 from tensorgrad.ops.padding import pad
-from tensorgrad.ops.reduction import argmax, detached, max, mean, positive_of, sum
+from tensorgrad.ops.reduction import argmax, max, mean, sum
 from tensorgrad.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
 from tensorgrad.primitive import op
 
@@ -211,8 +211,8 @@ def _max_pool(
     largest = max_windows(bordered, kernel, strides, dilations)
     if not return_indices:
         return largest
-    best = argmax(_unfolded(detached(bordered), kernel, strides, dilations, largest.shape[2:]), axis=2)
-    return largest, positive_of(x, _places(best, tuple(x.shape[2:]), kernel, strides, pads, dilations))
+    best = argmax(_unfolded(array_of(bordered), kernel, strides, dilations, largest.shape[2:]), axis=2)
+    return largest, wrapped_as(x, _places(best, tuple(x.shape[2:]), kernel, strides, pads, dilations))
 
 
 def _extreme(x: Any, sign: int) -> float:
@@ -296,7 +296,7 @@ def max_unpool2d(
     else:
         sizes = per_axis(tuple(output_size)[-2:], 2, what, "output_size", 1)
     planes, area = prod(x.shape[:2]), prod(sizes)
-    places = detached(indices)
+    places = array_of(indices)
     check_range(places, area, what)
     starts = reshape(arange(planes, device=device_of(x)) * area, (planes, 1))
     key = reshape(starts + reshape(places, (planes, prod(x.shape[2:]))), (-1,))

@@ -1,19 +1,15 @@
-"""Many numbers into few: sums, means, extremes, products, running sums, sorting, and where things are."""
+"""Many numbers into few: sums, means, extremes, products, and questions about many."""
 
 from __future__ import annotations
 
 from math import prod as product
 from typing import Any
 
-import numpy as np
-
-from tensorgrad.backend import Array, namespace, to_numpy
-from tensorgrad.ops.arrays import device_of
+from tensorgrad.backend import Array
 from tensorgrad.ops.elementwise import astype, conj, exp, isfinite, ones_like, where, zeros_like
-from tensorgrad.ops.indexing import take_along_axis
-from tensorgrad.ops.shape import broadcast_to, concat, flip, normal_axes, permute_dims, reshape
+from tensorgrad.ops.scan import cumulative_prod
+from tensorgrad.ops.shape import broadcast_to, flip, normal_axes, permute_dims, reshape
 from tensorgrad.primitive import op
-from tensorgrad.tape import Traced
 
 Axis = int | tuple[int, ...] | None
 
@@ -179,90 +175,6 @@ def _prod_dx(g: Array, x: Array, axis: Any, keepdims: bool, x_shape: Any) -> Arr
 prod.vjp(x=_prod_dx)
 
 
-def _scan_axis(x: Array, axis: int | None, what: str) -> int:
-    if axis is None:
-        if len(x.shape) != 1:
-            raise ValueError(f"{what}: an axis must be named for an array of {len(x.shape)} axes")
-        return 0
-    return normal_axes(axis, len(x.shape), what)[0]
-
-
-@op(linear=True)
-def cumulative_sum(
-    xp: Any, x: Array, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
-) -> Array:
-    """Running sums along an axis; with include_initial, from 0.   (.., n, ..) -> (.., n or n + 1, ..)"""
-    axis = _scan_axis(x, axis, "cumulative_sum")
-    return xp.cumulative_sum(x, axis=axis, dtype=dtype, include_initial=include_initial)
-
-
-def _without_first(g: Array, axis: int) -> Array:
-    return g[(*(slice(None),) * axis, slice(1, None), ...)]
-
-
-def _cumulative_sum_dx(g: Array, axis: int | None, include_initial: bool, x_shape: Any) -> Array:
-    axis = 0 if axis is None else axis % len(x_shape)
-    if include_initial:
-        g = _without_first(g, axis)
-    return flip(cumulative_sum(flip(g, axis=axis), axis=axis), axis=axis)
-
-
-cumulative_sum.vjp(x=_cumulative_sum_dx)
-
-
-@op
-def cumulative_prod(
-    xp: Any,
-    x: Array,
-    /,
-    *,
-    axis: int | None = None,
-    dtype: Any = None,
-    include_initial: bool = False,
-    exclusive: bool = False,
-) -> Array:
-    """Running products along an axis; with include_initial, from 1.   (.., n, ..) -> (.., n or n + 1, ..)
-
-    exclusive: each element's product leaves out the element itself. Right with zeros.
-    """
-    axis = _scan_axis(x, axis, "cumulative_prod")
-    if include_initial and exclusive:
-        raise ValueError("cumulative_prod: include_initial and exclusive do not go together")
-    initial = include_initial or exclusive
-    result = xp.cumulative_prod(x, axis=axis, dtype=dtype, include_initial=initial)
-    if exclusive:
-        result = result[(*(slice(None),) * axis, slice(None, x.shape[axis]), ...)]
-    return result
-
-
-def _cumulative_prod_dx(
-    g: Array, x: Array, axis: int | None, include_initial: bool, exclusive: bool, x_shape: Any
-) -> Array:
-    """sum_{k >= i} g_k prod_{j <= k, j != i} x_j, as one pass from the end: r_i = g_i + x_{i+1} r_{i+1}.
-
-    Then dx_i = (prod_{j < i} x_j) r_i, which divides by nothing. The recurrence runs over the axis in Python.
-    """
-    axis = 0 if axis is None else axis % len(x_shape)
-    n = x_shape[axis]
-    before = (slice(None),) * axis
-    if include_initial:
-        g = _without_first(g, axis)
-    elif exclusive:  # element i is in the results after its own place
-        g = concat([g[(*before, slice(1, None), ...)], g[(*before, slice(0, 1), ...)] * 0.0], axis=axis)
-    if n < 2:
-        return g
-    running = g[(*before, slice(n - 1, n), ...)]
-    pieces = [running]
-    for place in range(n - 2, -1, -1):
-        following = x[(*before, slice(place + 1, place + 2), ...)]
-        running = g[(*before, slice(place, place + 1), ...)] + following * running
-        pieces.append(running)
-    return cumulative_prod(x, axis=axis, exclusive=True) * concat(pieces[::-1], axis=axis)
-
-
-cumulative_prod.vjp(x=_cumulative_prod_dx)
-
-
 # ── logarithms of sums ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -323,73 +235,3 @@ def argmin(xp: Any, x: Array, /, axis: int | None = None, keepdims: bool = False
 def count_nonzero(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
     """How many elements are not 0.   (...) -> (...) int64"""
     return xp.astype(xp.count_nonzero(x, axis=checked(axis, x, "count_nonzero"), keepdims=keepdims), xp.int64)
-
-
-@op
-def searchsorted(xp: Any, x1: Array, x2: Array, /, *, side: str = "left", sorter: Array = None) -> Array:
-    """Where each x2 belongs in the sorted x1.   (n,), (...) -> (...) int64"""
-    if len(x1.shape) != 1:
-        raise ValueError(f"searchsorted: x1 must be sorted values along one axis, got the shape {tuple(x1.shape)}")
-    return xp.searchsorted(x1, x2, side=side, sorter=sorter)
-
-
-def nonzero(x: Any, /) -> tuple[Any, ...]:
-    """The places of the elements that are not 0, one index tensor per axis.   (...) -> ndim x (k,) int64
-
-    >>> import tensorgrad as tg
-    >>> tg.nonzero(tg.asarray([0.0, 2.0, 3.0]))
-    (Tensor([1, 2]),)
-    """
-    return _indices_like(x, np.nonzero(to_numpy(_raw(x))))
-
-
-def _raw(x: Any) -> Any:
-    return x.data if isinstance(x, Traced) else x
-
-
-def _indices_like(x: Any, places: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Index arrays from host memory, where and as what x is."""
-    raw = _raw(x)
-    moved = [namespace(raw).asarray(each.tolist(), dtype=np.dtype("int64"), device=device_of(raw)) for each in places]
-    return tuple([positive_of(x, each) for each in moved])
-
-
-def positive_of(x: Any, array: Array) -> Any:
-    """An array as x is: a tensor where x is one."""
-    if not isinstance(x, Traced):
-        return array
-    tensor = x.plain.__new__(x.plain)  # type: ignore[attr-defined]
-    tensor.data, tensor.record, tensor.grad = array, None, None
-    return tensor
-
-
-# ── sorting ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@op
-def argsort(xp: Any, x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    """The order that sorts x along an axis.   (...) -> (...) int64"""
-    if xp.isdtype(x.dtype, "complex floating"):
-        raise TypeError("complex numbers have no order")
-    axis = normal_axes(axis, len(x.shape), "argsort")[0]
-    if not descending:
-        return xp.argsort(x, axis=axis, stable=stable)
-    # Equal elements keep their order: sort the reversed array upwards, then count from the other end.
-    last = x.shape[axis] - 1
-    return last - xp.flip(xp.argsort(xp.flip(x, axis=axis), axis=axis, stable=stable), axis=axis)
-
-
-def sort(x: Any, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Any:
-    """The elements in order along an axis.   (...) -> (...)   The gradient goes back to where each came from.
-
-    >>> import tensorgrad as tg
-    >>> tg.sort(tg.asarray([2.0, 1.0]))
-    Tensor([1., 2.], dtype=float32)
-    """
-    order = argsort(detached(x), axis=axis, descending=descending, stable=stable)
-    return take_along_axis(x, order, axis=axis)
-
-
-def detached(x: Any) -> Any:
-    """The values alone: what asks for an order has no gradient."""
-    return _raw(x)

@@ -159,6 +159,29 @@ def many_that_tie_share() -> None:
     _expect(_slopes(lambda x: ops.max_pool2d(x, 2), [[[[1.0, 4.0], [4.0, 0.0]]]]), [[[[[0, 0.5], [0.5, 0]]]]])
 
 
+@convention("running_places", "argsort", "largest_of_segments", "unique_places")
+def some_ties_have_a_winner() -> None:
+    """`cummax` and `cummin` give the last of equals the gradient, `sort` and `topk` the first; `segment_max` shares."""
+    _expect(_slopes(lambda x: ops.cummax(x)[0], [1.0, 1.0, 0.0]), [[1, 2, 0]])
+    _expect(_slopes(lambda x: ops.cummin(x)[0], [1.0, 1.0, 2.0]), [[1, 2, 0]])
+    _expect(_slopes(lambda x: ops.topk(x, 1)[0], [1.0, 3.0, 3.0]), [[0, 1, 0]])
+    _expect(_slopes(lambda x: ops.sort(x)[:2], [3.0, 3.0, 3.0]), [[1, 1, 0]])
+    _expect(_slopes(lambda x: ops.segment_max(x, np.asarray([0, 0, 1])), [3.0, 3.0, 1.0]), [[0.5, 0.5, 1]])
+    _expect(_slopes(ops.unique_values, [2.0, 1.0, 2.0]), [[1, 1, 0]])
+
+
+@convention("searchsorted")
+def lines_end_at_their_samples() -> None:
+    """`interp` has at a sample the slope of the line after it; outside the samples, and at the last one, slope 0."""
+    found = _slopes(
+        lambda x, fp: ops.interp(x, _leaf([0.0, 1.0, 3.0]), fp), [-1.0, 0.0, 1.0, 3.0, 4.0], [0.0, 2.0, 8.0]
+    )
+    _expect(found[0], [0, 2, 3, 0, 0])
+    _expect(found[1], [2, 1, 2])
+    jump = ops.interp(_leaf([0.5, 1.0, 2.0]), _leaf([0.0, 1.0, 1.0]), _leaf([0.0, 2.0, 5.0]))
+    _expect(jump.tolist(), [1, 5, 5])
+
+
 # ── zeros ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -258,6 +281,24 @@ def sums_of_no_weight() -> None:
         _expect(_slopes(lambda x: ops.logsumexp(x, axis=1), x), [[[0, 0], [0, 1]]])
 
 
+@convention("running_logsumexp")
+def running_sums_of_no_weight() -> None:
+    """`logcumsumexp` gives minus infinities gradient 0, and terms that later ones dwarf a finite one."""
+    _expect(_slopes(ops.logcumsumexp, [-np.inf, -np.inf, 2.0]), [[0, 0, 1]])
+    _expect(_slopes(ops.logcumsumexp, [-np.inf, 2.0, -np.inf]), [[0, 2, 0]])
+    _expect(_slopes(ops.logcumsumexp, [-1000.0, 1000.0, 1000.0]), [[1, 1.5, 0.5]])
+
+
+@convention("argsort", "largest_of_segments", "running_places")
+def a_nan_among_the_elements() -> None:
+    """`median`, `quantile` and `segment_max` of elements with a NaN are NaN, with gradient 0; `sort` puts NaN last."""
+    _expect(_slopes(lambda x: ops.median(x, axis=1), [[np.nan, 1.0, 2.0], [1.0, 4.0, 2.0]]), [[[0, 0, 0], [0, 0, 1]]])
+    _expect(ops.median(_leaf([np.nan, 1.0, 2.0])).tolist(), np.nan)
+    _expect(_slopes(lambda x: ops.segment_max(x, np.asarray([0, 0, 1])), [np.nan, 3.0, 1.0]), [[0, 0, 1]])
+    _expect(ops.sort(_leaf([np.nan, 1.0, 2.0])).tolist(), [1, 2, np.nan])
+    _expect(ops.cummax(_leaf([1.0, np.nan, 2.0]))[0].tolist(), [1, np.nan, np.nan])
+
+
 @convention("elu")
 def elu_far_above_zero() -> None:
     """`elu` has finite derivatives where exp(x) would overflow."""
@@ -273,6 +314,16 @@ def elu_far_above_zero() -> None:
 def wide_matrices_have_no_qr_gradient() -> None:
     """`qr` of a matrix with more columns than rows has values but no gradient, and says so."""
     _refuses(NotImplementedError, lambda: ops.sum(ops.qr(_leaf([[1.0, 2.0]]))[1]).backward())
+
+
+@convention("add_at")
+def histograms_have_no_gradient() -> None:
+    """`histogram` refuses a tensor that requires a gradient; its weights have one, as those of `bincount` have."""
+    _refuses(TypeError, lambda: ops.histogram(_leaf([1.0, 2.0])))
+    places = Tensor([0.5, 1.5, 1.7])
+    _expect(
+        _slopes(lambda w: ops.histogram(places, np.arange(3.0), weight=w)[0] ** 2.0, [1.0, 2.0, 3.0]), [[2, 10, 10]]
+    )
 
 
 @convention("integers")

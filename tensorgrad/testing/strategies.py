@@ -54,7 +54,8 @@ class Values:
         if self.distinct:
             count = int(np.prod(shape))
             steps = np.linspace(low, high, count + 1)[:-1] if count else np.zeros(0)
-            return rng.permutation(steps).reshape(shape) if shape else np.asarray(rng.uniform(low, high))
+            steps = steps if self.ascending else rng.permutation(steps)
+            return steps.reshape(shape) if shape else np.asarray(rng.uniform(low, high))
         values = np.asarray(rng.uniform(low, high, shape))
         if self.ties:
             values = np.round(values)
@@ -94,6 +95,11 @@ def matrices(dims: str = "*b n n") -> Values:
 def ascending(low: float = -2.0, high: float = 2.0, dims: str = "n") -> Values:
     """Numbers in order along the last axis, some of them equal; no gradient."""
     return Values("real", low, high, dims, constant=True, ties=True, ascending=True)
+
+
+def evenly(low: float = -2.0, high: float = 2.0, dims: str = "n") -> Values:
+    """Numbers in order, as far from each other as can be, from low up to, but not including, high."""
+    return Values("real", low, high, dims, distinct=True, ascending=True)
 
 
 def integers(low: Any = -5, high: Any = 6, dims: str = "*shape") -> Values:

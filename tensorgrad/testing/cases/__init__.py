@@ -11,10 +11,14 @@ from tensorgrad.testing.cases import (
     linalg,
     loss,
     normalization,
+    numerical,
     padding,
     pooling,
     reduction,
+    scan,
+    scatter,
     shape,
+    sorting,
 )
 
 CASES: list[Case] = [
@@ -24,6 +28,10 @@ CASES: list[Case] = [
     *shape.CASES,
     *indexing.CASES,
     *reduction.CASES,
+    *sorting.CASES,
+    *scatter.CASES,
+    *scan.CASES,
+    *numerical.CASES,
     *linalg.CASES,
     *activation.CASES,
     *normalization.CASES,

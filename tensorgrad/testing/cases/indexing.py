@@ -110,14 +110,6 @@ CASES = [
     case(ops.unstack, lambda x, axis: list(np.moveaxis(x, axis, 0)), x=reals(dims="n m"), axis=st.integers(-2, 1)),
     case(ops.repeat, np.repeat, x=reals(dims="n m"), repeats=st.integers(0, 3), axis=st.sampled_from([None, 0, -1])),
     case(
-        ops.diff,
-        lambda x, axis, n: np.diff(x, axis=axis, n=n),
-        x=reals(dims="n m"),
-        axis=st.integers(-2, 1),
-        n=st.integers(0, 2),
-        _sizes={"n": (3, 4), "m": (3, 4)},
-    ),
-    case(
         ops.embedding,
         lambda indices, weight: weight[indices],
         indices=integers(0, "n", "k j"),
