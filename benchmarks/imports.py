@@ -43,7 +43,10 @@ def python(compiled: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A fresh process, with its compiled files in the folder `compiled`."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPYCACHEPREFIX"] = str(compiled)
-    return subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, *arguments], env=environment, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(arguments)} failed:\n{done.stderr}")
+    return done
 
 
 def turn(compiled: Path, module: str) -> tuple[float, float]:

@@ -119,7 +119,7 @@ def memory(records: int) -> dict[str, float]:
 
 def memory_of_fresh_process(records: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--memory", str(records)]
-    found: dict[str, float] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    found: dict[str, float] = json.loads(subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout)
     return found
 
 

@@ -1,8 +1,10 @@
 """The benchmarks run, and their results have the form that the table is made from. No time is asserted."""
 
 import importlib
+import io
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import pytest
@@ -24,23 +26,31 @@ def benchmark(monkeypatch):
     return importlib.import_module
 
 
-@pytest.fixture
-def run(benchmark, monkeypatch, tmp_path):
-    """Run a benchmark at a tiny size, without the peers, and read its result."""
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Each benchmark, run once at a tiny size without the peers: its result, what it printed, and the folder."""
+    found = {}
 
     def call(name):
-        monkeypatch.setitem(sys.modules, "torch", None)
-        monkeypatch.setitem(sys.modules, "autograd", None)
-        path = benchmark(name).main([*TINY[name], "--folder", str(tmp_path)])
-        assert path == tmp_path / f"{name}.json"
-        return json.loads(path.read_text())
+        if name not in found:
+            folder, printed = tmp_path_factory.mktemp(name), io.StringIO()
+            with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed):
+                patch.syspath_prepend(BENCHMARKS)
+                for each in ("timing", *TINY):
+                    patch.delitem(sys.modules, each, raising=False)
+                patch.setitem(sys.modules, "torch", None)
+                patch.setitem(sys.modules, "autograd", None)
+                path = importlib.import_module(name).main([*TINY[name], "--folder", str(folder)])
+            assert path == folder / f"{name}.json"
+            found[name] = json.loads(path.read_text()), printed.getvalue(), folder
+        return found[name]
 
     return call
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_a_result_says_what_was_measured_where_and_against_which_goal(run, name, tmp_path):
-    result = run(name)
+def test_a_result_says_what_was_measured_where_and_against_which_goal(results, name):
+    result, _, folder = results(name)
     assert result["benchmark"] == name
     assert result["command"].startswith(f"python benchmarks/{name}.py")
     assert {"processor", "cores", "python", "versions", "load", "date"} <= set(result["machine"])
@@ -48,13 +58,12 @@ def test_a_result_says_what_was_measured_where_and_against_which_goal(run, name,
         assert set(figure) == {"what", "value", "unit", "goal", "least", "quartiles", "verdict"}
         assert figure["value"] >= 0
         assert (figure["goal"] is None) == (figure["verdict"] == "")
-    table = (tmp_path / "README.md").read_text()
+    table = (folder / "README.md").read_text()
     assert all(f"| {figure['what']} |" in table for figure in result["figures"])
 
 
-def test_overhead_without_its_peers_says_how_to_get_them_and_measures_the_rest(run, capsys):
-    result = run("overhead")
-    printed = capsys.readouterr().out
+def test_overhead_without_its_peers_says_how_to_get_them_and_measures_the_rest(results):
+    result, printed, _ = results("overhead")
     assert "torch is not installed" in printed
     assert "pip install torch==2.13.0" in printed
     assert "pip install autograd" in printed
@@ -81,14 +90,14 @@ def test_overhead_refuses_to_time_a_wrong_gradient(benchmark):
         benchmark("overhead").check({"numpy": [1.0, 2.0], "torch": [1.0, 2.1]})
 
 
-def test_imports_lists_what_was_loaded(run):
-    details = run("imports")["details"]
+def test_imports_lists_what_was_loaded(results):
+    details = results("imports")[0]["details"]
     assert {"numpy", "tensorgrad"} <= set(details["packages loaded"])
     assert "tensorgrad.tape" in details["milliseconds by module, beyond numpy"]
 
 
-def test_scale_has_every_stage_of_every_size_and_the_bytes(run):
-    details = run("scale")["details"]
+def test_scale_has_every_stage_of_every_size_and_the_bytes(results):
+    details = results("scale")[0]["details"]
     for key, sizes in (
         ("chain, microseconds per record", ["40", "400"]),
         ("fan-out, microseconds per use", ["10", "100"]),
