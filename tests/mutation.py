@@ -152,11 +152,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if False:",
     ): "a gradient that nobody asked for is dropped by the sweep",
     (
-        "normalization._channelwise",
-        "return reshape(v, (1, -1) + (1,) * (ndim - 2))",
-        "return reshape(v, (1, -2) + (1,) * (ndim - 2))",
-    ): "NumPy works out any negative length",
-    (
         "reduction.spread",
         "return g if keepdims else reshape(g, kept_shape(shape, axis))",
         "return reshape(g, kept_shape(shape, axis))",

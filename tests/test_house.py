@@ -43,7 +43,7 @@ FLOORS: list[set[str]] = [
     {"ops/linalg"},
     {"ops/activation"},
     {"ops/normalization", "ops/convolution", "ops/loss"},
-    {"ops/pooling"},
+    {"ops/pooling", "ops/distance"},
     {"ops"},
     {"backward"},
     {"interchange"},

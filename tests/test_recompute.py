@@ -64,8 +64,8 @@ def inner_gradient(x):
 STRETCHES = {
     "layers": lambda x: tg.tanh(tg.relu(x @ WEIGHT + BIAS) @ WEIGHT).sum(),
     "losses": lambda x: tg.cross_entropy(x @ WEIGHT, TARGETS) + tg.softmax(x * x).var(),
-    "saved_values": lambda x: (tg.layer_norm(x * x, BIAS, BIAS) * x).sum(),
-    "joint_rule": lambda x: (tg.batch_norm(x * x, BIAS, BIAS) ** 3).sum(),
+    "saved_values": lambda x: (tg.ops.layer_norm_rows(x * x, BIAS, BIAS) * x).sum(),
+    "joint_rule": lambda x: (tg.batch_norm(x * x, weight=BIAS, bias=BIAS, training=True) ** 3).sum(),
     "several_results": several_results,
     "parts": lambda x: (tg.concat([x * x, x, tg.exp(x)]) @ WEIGHT).std(),
     "kept_parts": lambda x: tg.einsum("ij,jk,kl->il", x, x * WEIGHT, tg.sin(x)).sum(),
@@ -166,7 +166,7 @@ def random_program(rng, pool, depth, how):
             elif choice < 6:
                 inner += tg.unstack(tg.stack([x, y * y]))
             elif choice < 7:
-                inner.append(tg.layer_norm(x, y, BIAS))
+                inner.append(tg.ops.layer_norm_rows(x, y, BIAS))
             else:
                 inner.append(x * tg.sin(y))
         return inner[len(pool) + len(drawn) :][-2:]

@@ -1,34 +1,123 @@
-"""Normalisations: zero mean and unit variance over some axes, then a scale and a shift."""
+"""Normalisations: zero mean and unit variance, or unit length, over some axes; then a scale and a shift.
+
+The running statistics of batch normalisation are values like others: `batch_norm` only reads them, `batch_norm_update`
+returns the new ones, and neither writes to what it was given.
+"""
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
-from tensorgrad.backend import Array
-from tensorgrad.ops.reduction import mean, sum
-from tensorgrad.ops.shape import reshape
+from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.ops.arrays import arange, device_of, finfo
+from tensorgrad.ops.elementwise import astype, conj, maximum, real, sqrt
+from tensorgrad.ops.indexing import wrapped_as
+from tensorgrad.ops.linalg import matmul
+from tensorgrad.ops.reduction import mean, safe_sqrt, sum
+from tensorgrad.ops.shape import expand_dims, reshape
 from tensorgrad.primitive import op
+from tensorgrad.tape import Traced
 
 
-@op(saves=("xhat", "rstd"), blocks="rows")
-def layer_norm(xp: Any, x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Any:
-    """Normalise over the last axis, then scale and shift.   (..., d), (d,), (d,) -> (..., d)
+def _scaled(xhat: Array, weight: Array | None, bias: Array | None) -> Array:
+    scaled = xhat if weight is None else xhat * weight
+    return scaled if bias is None else scaled + bias
 
-    Ba, Kiros & Hinton, "Layer normalization", 2016, eq. 4.
-    """
+
+# ── over trailing axes ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@op(saves=("xhat", "rstd"), blocks="rows", lift="floating")
+def layer_norm_rows(xp: Any, x: Array, weight: Array = None, bias: Array = None, eps: float = 1e-5) -> Any:
+    """Normalise each row, then scale and shift.   (..., d), (d,) or None, (d,) or None -> (..., d)"""
     centred = x - xp.mean(x, axis=-1, keepdims=True)
     rstd = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + eps)
     xhat = centred * rstd
-    return xhat * weight + bias, xhat, rstd
+    return _scaled(xhat, weight, bias), xhat, rstd
 
 
 def _layer_norm_dx(g: Array, weight: Array, xhat: Array, rstd: Array) -> Array:
-    g = g * weight
+    if weight is not None:
+        g = g * weight
     along = mean(g * xhat, axis=-1, keepdims=True)
     return rstd * (g - mean(g, axis=-1, keepdims=True) - xhat * along)
 
 
-layer_norm.vjp(x=_layer_norm_dx, weight=lambda g, xhat: g * xhat, bias=lambda g: g)
+layer_norm_rows.vjp(x=_layer_norm_dx, weight=lambda g, xhat: g * xhat, bias=lambda g: g)
+
+
+@op(saves=("xhat", "rstd"), blocks="rows", lift="floating")
+def rms_norm_rows(xp: Any, x: Array, weight: Array = None, eps: float = 1e-6) -> Any:
+    """Divide each row by its root mean square, then scale.   (..., d), (d,) or None -> (..., d)"""
+    rstd = 1.0 / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + eps)
+    xhat = x * rstd
+    return _scaled(xhat, weight, None), xhat, rstd
+
+
+def _rms_norm_dx(g: Array, weight: Array, xhat: Array, rstd: Array) -> Array:
+    if weight is not None:
+        g = g * weight
+    return rstd * (g - xhat * mean(g * xhat, axis=-1, keepdims=True))
+
+
+rms_norm_rows.vjp(x=_rms_norm_dx, weight=lambda g, xhat: g * xhat)
+
+
+def _trailing(x: Any, normalized_shape: Any, what: str, **affine: Any) -> tuple[Any, list[Any]]:
+    """(x as rows over the normalised axes, weight and bias as rows). Raises ValueError for shapes that do not fit."""
+    if hasattr(normalized_shape, "dtype"):
+        raise TypeError(f"{what}: normalized_shape is an array; expected a number, or a tuple of them, as weight.shape")
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or tuple(x.shape)[-len(shape) :] != shape:
+        raise ValueError(
+            f"{what}: x has the shape {tuple(x.shape)}, which does not end in normalized_shape {shape}; give the "
+            "lengths of the last axes, those to normalise over"
+        )
+    for name, each in affine.items():
+        if each is not None and tuple(each.shape) != shape:
+            raise ValueError(f"{what}: the {name} has the shape {tuple(each.shape)}; expected normalized_shape {shape}")
+    if len(shape) == 1 and len(x.shape) > 1:
+        return x, list(affine.values())
+    rows = reshape(x, (*x.shape[: -len(shape)], prod(shape)) if len(x.shape) > len(shape) else (1, prod(shape)))
+    return rows, [each if each is None else reshape(each, (prod(shape),)) for each in affine.values()]
+
+
+def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """Normalise over the last axes, then scale and shift.   (..., d, ...), (d, ...), (d, ...) -> (..., d, ...)
+
+    normalized_shape: the lengths of the axes normalised over, the shape of weight and bias; a number for the last axis
+    alone. weight, bias: None leaves them out. eps is added to the variance. Ba, Kiros & Hinton, "Layer
+    normalization", 2016, eq. 4. Raises ValueError where x does not end in normalized_shape.
+
+    >>> import tensorgrad as tg
+    >>> tg.round(tg.layer_norm(tg.asarray([[1.0, 3.0]]), 2))
+    Tensor([[-1.,  1.]], dtype=float32)
+    """
+    rows, (weight, bias) = _trailing(x, normalized_shape, "layer_norm", weight=weight, bias=bias)
+    y = layer_norm_rows(rows, weight, bias, eps)
+    return y if rows is x else reshape(y, tuple(x.shape))
+
+
+def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
+    """Divide by the root mean square over the last axes, then scale.   (..., d, ...), (d, ...) -> (..., d, ...)
+
+    normalized_shape: as in `layer_norm`. eps is added to the mean square; the dtype's own epsilon unless given.
+    Zhang & Sennrich, "Root mean square layer normalization", 2019, eq. 4. Raises ValueError where x does not end in
+    normalized_shape.
+
+    >>> import tensorgrad as tg
+    >>> tg.rms_norm(tg.asarray([[1.0, 7.0]]), 2)
+    Tensor([[0.2, 1.4]], dtype=float32)
+    """
+    rows, (weight,) = _trailing(x, normalized_shape, "rms_norm", weight=weight)
+    if eps is None:
+        eps = float(finfo(x.dtype).eps) if x.dtype.kind == "f" else float(finfo(get_default_dtype()).eps)
+    y = rms_norm_rows(rows, weight, eps)
+    return y if rows is x else reshape(y, tuple(x.shape))
+
+
+# ── over channels ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _channelwise(v: Array, ndim: int) -> Array:
@@ -36,23 +125,80 @@ def _channelwise(v: Array, ndim: int) -> Array:
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
 
 
-@op(saves=("xhat", "rstd"))
-def batch_norm(xp: Any, x: Array, weight: Array, bias: Array, eps: float = 1e-5) -> Any:
-    """Normalise each channel over the batch and all positions.   (n, c, ...), (c,), (c,) -> (n, c, ...)
+def _affine(x: Any, weight: Any, bias: Any) -> Any:
+    """x scaled and shifted by channel."""
+    if weight is not None:
+        x = x * _channelwise(weight, len(x.shape))
+    return x if bias is None else x + _channelwise(bias, len(x.shape))
 
-    Ioffe & Szegedy, "Batch normalization", 2015, Algorithm 1. Raises ValueError for a batch of one value per channel.
+
+def _check_channels(x: Any, what: str, least: int = 2, **values: Any) -> None:
+    if len(x.shape) < least:
+        axes = "(n, c, ...)" if least == 2 else "(n, c, and at least one axis of positions)"
+        raise ValueError(f"{what}: expected {axes}, got the shape {tuple(x.shape)}")
+    for name, each in values.items():
+        if each is not None and tuple(each.shape) != (x.shape[1],):
+            raise ValueError(
+                f"{what}: the {name} has the shape {tuple(each.shape)}; it needs a value for each of the {x.shape[1]} "
+                f"channels on axis 1 of x {tuple(x.shape)}"
+            )
+
+
+def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """Normalise groups of channels, each with all positions; then by channel.   (n, c, ...), (c,), (c,) -> (n, c, ...)
+
+    The channels are cut into num_groups groups of neighbours. weight, bias: None leaves them out.
+    Wu & He, "Group normalization", 2018, eq. 1 to 3. Raises ValueError where num_groups does not divide c.
+
+    >>> import tensorgrad as tg
+    >>> tg.round(tg.group_norm(tg.asarray([[1.0, 3.0, 5.0, 5.0]]), 2)).tolist()
+    [[-1.0, 1.0, 0.0, 0.0]]
+    """
+    _check_channels(x, "group_norm", weight=weight, bias=bias)
+    if num_groups < 1 or x.shape[1] % num_groups:
+        raise ValueError(f"group_norm: {x.shape[1]} channels cannot be cut into num_groups = {num_groups} equal groups")
+    shape = tuple(x.shape)
+    rows = reshape(x, (shape[0], num_groups, prod(shape[1:]) // num_groups))
+    return _affine(reshape(layer_norm_rows(rows, None, None, eps), shape), weight, bias)
+
+
+def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    """Normalise each channel of each instance over its positions.   (n, c, ...), (c,), (c,) -> (n, c, ...)
+
+    weight, bias: None leaves them out. With running statistics it is `batch_norm` out of training. Ulyanov, Vedaldi &
+    Lempitsky, "Instance normalization", 2016, eq. 4. Raises ValueError for x without positions.
+
+    >>> import tensorgrad as tg
+    >>> tg.round(tg.instance_norm(tg.asarray([[[1.0, 3.0], [5.0, 5.0]]]))).tolist()
+    [[[-1.0, 1.0], [0.0, 0.0]]]
+    """
+    _check_channels(x, "instance_norm", 3, weight=weight, bias=bias)
+    return group_norm(x, x.shape[1], weight, bias, eps)
+
+
+@op(results=3, saves=("xhat", "rstd"), lift="floating")
+def batch_norm_train(xp: Any, x: Array, weight: Array = None, bias: Array = None, eps: float = 1e-5) -> Any:
+    """Normalise each channel over the batch and all positions.   (n, c, ...), (c,), (c,) -> (n, c, ...), (c,), (c,)
+
+    The other results are the mean and the variance, over n, that it was normalised with.
     """
     axes = (0, *range(2, len(x.shape)))
     shape = (1, -1) + (1,) * (len(x.shape) - 2)
-    if len(x.shape) < 2:
-        raise ValueError(f"batch_norm: expected (n, c, ...), got the shape {tuple(x.shape)}")
-    centred = x - xp.mean(x, axis=axes, keepdims=True)
-    rstd = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=axes, keepdims=True) + eps)
+    average = xp.mean(x, axis=axes, keepdims=True)
+    centred = x - average
+    variance = xp.mean(centred * centred, axis=axes, keepdims=True)
+    rstd = 1.0 / xp.sqrt(variance + eps)
     xhat = centred * rstd
-    return xhat * xp.reshape(weight, shape) + xp.reshape(bias, shape), xhat, rstd
+    y = _scaled(
+        xhat,
+        None if weight is None else xp.reshape(weight, shape),
+        None if bias is None else xp.reshape(bias, shape),
+    )
+    return y, xp.reshape(average, (-1,)), xp.reshape(variance, (-1,)), xhat, rstd
 
 
-def _batch_norm_joint(g: Array, weight: Array, xhat: Array, rstd: Array, needed: tuple[bool, ...]) -> Any:
+def _batch_norm_joint(gs: Any, weight: Array, xhat: Array, rstd: Array, needed: tuple[bool, ...]) -> Any:
+    g, g_mean, g_variance = gs
     ndim = len(xhat.shape)
     axes = (0, *range(2, ndim))
     d_bias = sum(g, axis=axes)
@@ -62,8 +208,145 @@ def _batch_norm_joint(g: Array, weight: Array, xhat: Array, rstd: Array, needed:
     size = 1
     for axis in axes:
         size *= xhat.shape[axis]
-    shared = (_channelwise(d_bias, ndim) + xhat * _channelwise(d_weight, ndim)) / size
-    return _channelwise(weight, ndim) * rstd * (g - shared), d_weight, d_bias
+    slope = rstd if weight is None else _channelwise(weight, ndim) * rstd
+    shift = slope * _channelwise(d_bias, ndim) - _channelwise(g_mean, ndim)
+    along = slope * _channelwise(d_weight, ndim) - 2 * _channelwise(g_variance, ndim) / rstd
+    return slope * g - (shift + xhat * along) / size, d_weight, d_bias
 
 
-batch_norm.vjp(joint=_batch_norm_joint)
+batch_norm_train.vjp(joint=_batch_norm_joint)
+
+
+def _batch_size(x: Any, what: str) -> int:
+    """How many values there are per channel. Raises ValueError for one, which is its own mean."""
+    size: int = x.shape[0] * prod(x.shape[2:])
+    if size < 2:
+        raise ValueError(
+            f"{what}: x {tuple(x.shape)} has {size} values per channel, and statistics need at least 2; use a larger "
+            "batch, or running statistics with training=False"
+        )
+    return size
+
+
+def batch_norm(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    eps: float = 1e-5,
+) -> Any:
+    """Normalise each channel, then scale and shift.   (n, c, ...), (c,), (c,), (c,), (c,) -> (n, c, ...)
+
+    training: normalise with the mean and the variance of this batch over axis 0 and all positions; without, with the
+    running ones, which must then be given. Running statistics are only read: `batch_norm_update` gives the new ones.
+    weight, bias: None leaves them out. eps is added to the variance. Ioffe & Szegedy, "Batch normalization", 2015,
+    Algorithms 1 and 2. Raises ValueError for values that are not one per channel, for a batch of one value per
+    channel in training, and for missing statistics out of it.
+
+    >>> import tensorgrad as tg
+    >>> tg.round(tg.batch_norm(tg.asarray([[1.0], [3.0]]), training=True)).tolist()
+    [[-1.0], [1.0]]
+    >>> tg.round(tg.batch_norm(tg.asarray([[1.0], [3.0]]), tg.asarray([2.0]), tg.asarray([0.25]))).tolist()
+    [[-2.0], [2.0]]
+    """
+    _check_channels(x, "batch_norm", running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if training:
+        _batch_size(x, "batch_norm")
+        return batch_norm_train(x, weight, bias, eps)[0]
+    if running_mean is None or running_var is None:
+        raise ValueError(
+            "batch_norm: out of training it normalises with running_mean and running_var; give both, or training=True"
+        )
+    ndim = len(x.shape)
+    slope = 1.0 / sqrt(running_var + eps)
+    if weight is not None:
+        slope = slope * weight
+    return _affine(x - _channelwise(running_mean, ndim), slope, bias)
+
+
+def batch_norm_update(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Any, Any, Any]:
+    """batch_norm in training, and the running statistics after it.   (n, c, ...), 4 of (c,) -> (n, c, ...), (c,), (c,)
+
+    Each statistic moves by `momentum` from the running one towards that of this batch, whose variance is taken over
+    n - 1. The new ones are arrays of their own, without a gradient; those given stay as they are. Raises ValueError as
+    `batch_norm` does, and for a momentum outside [0, 1].
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([[1.0], [3.0]])
+    >>> y, running_mean, running_var = tg.batch_norm_update(x, tg.zeros(1), tg.ones(1), momentum=0.5)
+    >>> running_mean, running_var
+    (Tensor([1.], dtype=float32), Tensor([1.5], dtype=float32))
+    """
+    what = "batch_norm_update"
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"{what}: momentum is {momentum}; expected a number from 0 to 1")
+    _check_channels(x, what, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    size = _batch_size(x, what)
+    y, average, variance = batch_norm_train(x, weight, bias, eps)
+    return (
+        y,
+        _moved(running_mean, average, momentum),
+        _moved(running_var, _detached(variance) * (size / (size - 1)), momentum),
+    )
+
+
+def _detached(x: Any) -> Any:
+    return x.data if isinstance(x, Traced) else x
+
+
+def _moved(running: Any, batch: Any, momentum: float) -> Any:
+    """A running statistic after a batch, without a gradient: a tensor where the running one is a tensor."""
+    before = _detached(running)
+    return wrapped_as(running, astype(before + (_detached(batch) - before) * momentum, before.dtype))
+
+
+def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
+    """x / (k + alpha m)^beta, m the mean square of `size` channels around.   (n, c, ...) -> (n, c, ...)
+
+    The window reaches size // 2 channels back and (size - 1) // 2 on; the zeros beyond the first and the last channel
+    count in the mean. Krizhevsky, Sutskever & Hinton, "ImageNet classification", 2012, section 3.3, whose alpha is
+    alpha / size here. Raises ValueError for a size below 1, and for x without positions.
+
+    >>> import tensorgrad as tg
+    >>> tg.local_response_norm(tg.asarray([[[1.0], [2.0]]]), 2, alpha=2.0, beta=1.0, k=0.0)
+    Tensor([[[1. ],
+             [0.4]]], dtype=float32)
+    """
+    _check_channels(x, "local_response_norm", 3)
+    if size < 1:
+        raise ValueError(f"local_response_norm: size is {size}; expected at least 1 channel")
+    c = x.shape[1]
+    places = arange(c, device=device_of(x))
+    steps = expand_dims(places, axis=0) - expand_dims(places, axis=1)  # from the row's channel to the column's
+    near = astype((steps >= -(size // 2)) & (steps <= (size - 1) // 2), x.dtype)
+    squares = reshape(x * x, (x.shape[0], c, prod(x.shape[2:])))
+    windows = reshape(matmul(near, squares), tuple(x.shape))
+    return x / (windows * (alpha / size) + k) ** beta
+
+
+def normalize(x: Any, axis: int = 1, eps: float = 1e-12) -> Any:
+    """Vectors along an axis, divided by their Euclidean length.   (.., d, ..) -> (.., d, ..)
+
+    Vectors shorter than eps are divided by eps: a zero vector stays zero, and its gradient is finite.
+
+    >>> import tensorgrad as tg
+    >>> tg.normalize(tg.asarray([[3.0, 4.0], [0.0, 0.0]]))
+    Tensor([[0.6, 0.8],
+            [0. , 0. ]], dtype=float32)
+    """
+    size = safe_sqrt(sum(_square_size(x), axis=axis, keepdims=True))
+    return x / maximum(size, eps)
+
+
+def _square_size(x: Any) -> Any:
+    return real(x * conj(x)) if x.dtype.kind == "c" else x * x

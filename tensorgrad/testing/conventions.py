@@ -243,6 +243,41 @@ def means_of_nothing() -> None:
         raise AssertionError(f"the gradient has the shape {x.grad.shape}")
 
 
+@convention("clamped_log")
+def logarithms_that_stop() -> None:
+    """`binary_cross_entropy` takes no logarithm below -100, and none with a slope above 1e12: `clamped_log` at 0."""
+    with np.errstate(all="raise"):
+        _expect(ops.clamped_log(_leaf([0.0, 1e-300, 1.0])).tolist(), [-100, -100, 0])
+        _expect(_slopes(ops.clamped_log, [0.0, 1e-13, 0.5]), [[1e12, 1e12, 2]])
+
+
+@convention("softmax_cross_entropy")
+def losses_of_nothing() -> None:
+    """`cross_entropy` and `nll_loss` are 0, with gradient 0, where the index of every place is the ignored one."""
+    labels = Tensor([-100, -100])
+    for loss in (ops.cross_entropy, ops.nll_loss):
+        x = _leaf([[1.0, 2.0], [3.0, 4.0]])
+        y = loss(x, labels)
+        y.backward()
+        _expect(y.tolist(), 0)
+        _expect(x.grad.tolist(), [[0, 0], [0, 0]])
+
+
+@convention("layer_norm_rows", "rms_norm_rows", "batch_norm_train")
+def normalisations_of_equal_numbers() -> None:
+    """`layer_norm`, `rms_norm` and `batch_norm` of nothing but zeros are 0 with a finite gradient, g over sqrt(eps)."""
+    with np.errstate(all="raise"):
+        _expect(_slopes(lambda x: ops.rms_norm_rows(x, eps=0.25), [[0.0, 0.0]]), [[[2, 2]]])
+        _expect(_slopes(lambda x: ops.layer_norm_rows(x, eps=0.25)[..., 0], [[0.0, 0.0]]), [[[1, -1]]])
+        _expect(_slopes(lambda x: ops.batch_norm_train(x, eps=0.25)[0][0], [[0.0], [0.0]]), [[[1], [-1]]])
+
+
+@convention("safe_sqrt")
+def zero_vectors() -> None:
+    """`normalize` divides a vector shorter than eps by eps: zero stays zero, with the gradient g / eps."""
+    _expect(_slopes(lambda x: ops.normalize(x, eps=0.25), [[0.0, 0.0]]), [[[4, 4]]])
+
+
 # ── NaN and infinities ──────────────────────────────────────────────────────────────────────────────────────
 
 

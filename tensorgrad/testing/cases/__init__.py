@@ -6,6 +6,7 @@ from tensorgrad.testing.cases import (
     arithmetic,
     arrays,
     convolution,
+    distance,
     elementwise,
     indexing,
     linalg,
@@ -39,6 +40,7 @@ CASES: list[Case] = [
     *padding.CASES,
     *pooling.CASES,
     *loss.CASES,
+    *distance.CASES,
 ]
 
 __all__ = ["CASES"]

@@ -4,31 +4,87 @@ from __future__ import annotations
 
 from typing import Any
 
+import hypothesis.strategies as st
 import numpy as np
 
 from tensorgrad import ops
 from tensorgrad.testing.case import case
-from tensorgrad.testing.strategies import reals
+from tensorgrad.testing.strategies import constant, given_args, reals
+
+EPS = 1e-5
 
 
-def _layer_norm(x: Any, weight: Any, bias: Any) -> Any:
-    centred = x - x.mean(-1, keepdims=True)
-    return centred / np.sqrt(x.var(-1, keepdims=True) + 1e-5) * weight + bias
+def _standard(x: Any, axes: Any) -> Any:
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + EPS)
 
 
-def _batch_norm(x: Any, weight: Any, bias: Any) -> Any:
-    axes = (0, *range(2, x.ndim))
+def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
     shape = (1, -1) + (1,) * (x.ndim - 2)
-    centred = x - x.mean(axes, keepdims=True)
-    return centred / np.sqrt(x.var(axes, keepdims=True) + 1e-5) * weight.reshape(shape) + bias.reshape(shape)
+    x = x if weight is None else x * weight.reshape(shape)
+    return x if bias is None else x + bias.reshape(shape)
+
+
+def _layer_norm(x: Any, normalized_shape: Any, weight: Any = 1.0, bias: Any = 0.0) -> Any:
+    axes = (-1,) if isinstance(normalized_shape, int) else tuple(range(-len(normalized_shape), 0))
+    return _standard(x, axes) * weight + bias
+
+
+def _rms_norm(x: Any, normalized_shape: Any, weight: Any, eps: float) -> Any:
+    axes = (-1,) if isinstance(normalized_shape, int) else tuple(range(-len(normalized_shape), 0))
+    return x / np.sqrt(np.mean(x * x, axis=axes, keepdims=True) + eps) * weight
+
+
+def _group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None) -> Any:
+    groups = [_standard(each, tuple(range(1, x.ndim))) for each in np.split(x, num_groups, axis=1)]
+    return _by_channel(np.concatenate(groups, axis=1), weight, bias)
+
+
+def _batch_axes(x: Any) -> tuple[int, ...]:
+    return (0, *range(2, x.ndim))
+
+
+def _batch_norm_train(x: Any, weight: Any = None, bias: Any = None) -> Any:
+    axes = _batch_axes(x)
+    return _by_channel(_standard(x, axes), weight, bias), x.mean(axes), x.var(axes)
+
+
+def _batch_norm_running(x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any) -> Any:
+    plain = _by_channel(x, 1 / np.sqrt(running_var + EPS), -running_mean / np.sqrt(running_var + EPS))
+    return _by_channel(plain, weight, bias)
+
+
+def _batch_norm_update(
+    x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, momentum: float
+) -> tuple[Any, ...]:
+    axes = _batch_axes(x)
+    return (
+        _batch_norm_train(x, weight, bias)[0],
+        (1 - momentum) * running_mean + momentum * x.mean(axes),
+        (1 - momentum) * running_var + momentum * x.var(axes, ddof=1),
+    )
+
+
+def _local_response_norm(x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
+    found = np.empty_like(x)
+    for channel in range(x.shape[1]):
+        window = x[:, max(channel - size // 2, 0) : channel + (size - 1) // 2 + 1]
+        found[:, channel] = x[:, channel] / (k + alpha / size * np.sum(window**2, axis=1)) ** beta
+    return found
+
+
+def _normalize(x: Any, axis: int) -> Any:
+    return x / np.linalg.norm(x, axis=axis, keepdims=True)
 
 
 _wide = {"d": (2, 4), "n": (2, 3), "b": (1, 3)}
+_x = reals(-2, 2, "n c h w", distinct=True)
+_channel = {"weight": reals(dims="c"), "bias": reals(dims="c")}
+_large = {"n": (3, 4), "h": (2, 3), "w": (1, 3)}
 
 CASES = [
     case(
-        ops.layer_norm,
-        _layer_norm,
+        ops.layer_norm_rows,
+        lambda x, weight, bias: _layer_norm(x, 1, weight, bias),
         x=reals(-2, 2, "b n d", distinct=True),
         weight=reals(dims="d"),
         bias=reals(dims="d"),
@@ -36,38 +92,150 @@ CASES = [
         _rows=("x",),
     ),
     case(
-        ops.batch_norm,
-        _batch_norm,
+        ops.layer_norm_rows,
+        lambda x: _layer_norm(x, 1),
+        x=reals(-2, 2, "n d", distinct=True),
+        _sizes=_wide,
+        _rows=("x",),
+        _name="layer_norm_rows without weights",
+    ),
+    case(
+        ops.layer_norm,
+        _layer_norm,
+        x=reals(-2, 2, "b n d", distinct=True),
+        normalized_shape=given_args(lambda args: args["x"].shape[-1]),
+        weight=reals(dims="d"),
+        _sizes=_wide,
+    ),
+    case(
+        ops.layer_norm,
+        _layer_norm,
+        x=reals(-2, 2, "b n d", distinct=True),
+        normalized_shape=given_args(lambda args: args["x"].shape[1:]),
+        weight=reals(dims="n d"),
+        bias=reals(dims="n d"),
+        _sizes=_wide,
+        _name="layer_norm over two axes",
+    ),
+    case(
+        ops.layer_norm,
+        _layer_norm,
+        x=reals(-2, 2, "n d", distinct=True),
+        normalized_shape=given_args(lambda args: args["x"].shape),
+        bias=reals(dims="n d"),
+        _sizes=_wide,
+        _name="layer_norm over all axes",
+    ),
+    case(
+        ops.rms_norm_rows,
+        lambda x, weight: _rms_norm(x, 1, weight, 1e-6),
+        x=reals(0.2, 2, "b n d"),
+        weight=reals(dims="d"),
+        _sizes=_wide,
+        _rows=("x",),
+    ),
+    case(
+        ops.rms_norm_rows,
+        lambda x: _rms_norm(x, 1, 1.0, 1e-6),
+        x=reals(0.2, 2, "n d"),
+        _sizes=_wide,
+        _rows=("x",),
+        _name="rms_norm_rows without a weight",
+    ),
+    case(
+        ops.rms_norm,
+        _rms_norm,
+        x=reals(-2, -0.2, "b n d"),
+        normalized_shape=given_args(lambda args: args["x"].shape[1:]),
+        weight=reals(dims="n d"),
+        eps=0.1,
+        _sizes=_wide,
+    ),
+    case(
+        ops.rms_norm,
+        lambda x, normalized_shape: _rms_norm(x, normalized_shape, 1.0, np.finfo(np.float64).eps),
+        x=reals(-2, -0.2, "b d"),
+        normalized_shape=given_args(lambda args: args["x"].shape[1]),
+        _name="rms_norm without a weight",
+    ),
+    case(
+        ops.group_norm,
+        _group_norm,
+        x=reals(-2, 2, "n 4 h w", distinct=True),
+        num_groups=st.sampled_from([1, 2]),
+        weight=reals(dims="4"),
+        bias=reals(dims="4"),
+        _sizes={"n": (1, 2), "h": (1, 2)},
+    ),
+    case(
+        ops.instance_norm,
+        lambda x, weight, bias: _group_norm(x, x.shape[1], weight, bias),
         x=reals(-2, 2, "n c h w", distinct=True),
         weight=reals(dims="c"),
         bias=reals(dims="c"),
-        _sizes={"n": (3, 4), "h": (2, 3), "w": (1, 3)},
+        _sizes={"n": (1, 2), "c": (1, 3), "h": (2, 3)},
     ),
+    case(ops.batch_norm_train, _batch_norm_train, x=_x, **_channel, _sizes=_large),
     case(
-        ops.batch_norm,
-        _batch_norm,
-        x=reals(-2, 2, "n c", distinct=True, constant=True),
-        weight=reals(dims="c"),
-        bias=reals(dims="c"),
+        ops.batch_norm_train,
+        _batch_norm_train,
+        x=reals(-2, 2, "n c", distinct=True),
         _sizes={"n": (4, 6)},
-        _name="batch_norm of what has no gradient",
+        _name="batch_norm_train without weights",
     ),
     case(
-        ops.batch_norm,
-        _batch_norm,
+        ops.batch_norm_train,
+        _batch_norm_train,
+        x=constant(reals(-2, 2, "n c", distinct=True)),
+        **_channel,
+        _sizes={"n": (4, 6)},
+        _name="batch_norm_train of what has no gradient",
+    ),
+    case(
+        ops.batch_norm_train,
+        _batch_norm_train,
         x=reals(-2, 2, "n c", distinct=True),
         weight=reals(dims="c", constant=True),
         bias=reals(dims="c", constant=True),
         _sizes={"n": (4, 6)},
-        _name="batch_norm by what has no gradient",
+        _name="batch_norm_train by what has no gradient",
     ),
     case(
         ops.batch_norm,
-        _batch_norm,
-        x=reals(-2, 2, "n c", distinct=True),
-        weight=reals(dims="c"),
-        bias=reals(dims="c"),
-        _sizes={"n": (4, 6)},
-        _name="batch_norm of rows",
+        lambda x, weight, bias, training: _batch_norm_train(x, weight, bias)[0],
+        x=_x,
+        **_channel,
+        training=True,
+        _sizes=_large,
     ),
+    case(
+        ops.batch_norm,
+        _batch_norm_running,
+        x=reals(dims="n c h"),
+        running_mean=reals(dims="c"),
+        running_var=reals(0.5, 2.0, "c"),
+        **_channel,
+        _name="batch_norm by running statistics",
+    ),
+    case(
+        ops.batch_norm_update,
+        _batch_norm_update,
+        x=reals(-2, 2, "n c h", distinct=True, constant=True),  # the statistics have no gradient
+        running_mean=reals(dims="c", constant=True),
+        running_var=reals(0.5, 2.0, "c", constant=True),
+        **_channel,
+        momentum=st.sampled_from([0.1, 1.0]),
+        _sizes={"n": (4, 6)},
+    ),
+    case(
+        ops.local_response_norm,
+        _local_response_norm,
+        x=reals(dims="n c h"),
+        size=st.integers(1, 5),
+        alpha=st.sampled_from([1e-4, 2.0]),
+        beta=st.sampled_from([0.75, 1.0]),
+        k=st.sampled_from([1.0, 2.0]),
+        _sizes={"c": (1, 5), "h": (1, 2)},
+    ),
+    case(ops.normalize, _normalize, x=reals(0.3, 2.0, "n d k"), axis=st.integers(-3, 2), _complex=True),
 ]
