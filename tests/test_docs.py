@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from tensorgrad.cli import main
-from tests.test_house import FLOORS
 
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -89,19 +88,3 @@ def anchors(page):
     """What a heading is called in links: lower case, punctuation gone, dashes for spaces."""
     headings = re.findall(r"^#+ (.+)$", FENCED.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def test_the_order_of_rooms_is_the_one_that_is_tested():
-    chain, inside = blocks(ROOT / "ARCHITECTURE.md", "text")[0].split("inside ops:")
-    floors = [set(re.findall(r"\w+", part)) for part in chain.split("<")]
-    rooms = [{f"ops/{name}" for name in re.findall(r"\w+", part)} for part in inside.split("<")]
-    ops = floors.index({"ops"})
-    assert floors[:ops] + rooms + floors[ops:] == FLOORS
-
-
-def test_nothing_says_to_install_the_project_that_has_our_name_on_the_index():
-    wrong = re.compile(r"pip install (-\S+ )*[\"']?tensorgrad(?!-engine)")
-    sources = [path for folder in ("tensorgrad", "benchmarks", "docs") for path in (ROOT / folder).rglob("*")]
-    for path in [*ROOT.glob("*"), *sources]:
-        if path.suffix in (".py", ".md", ".cfg", ".toml", ".ini", ".svg"):
-            assert not wrong.search(path.read_text(encoding="utf-8")), path
