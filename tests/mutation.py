@@ -132,7 +132,7 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "for k in range(len(shape))]) for place in range(len(shape))]",
     ): "NumPy works out any negative length",
     (
-        "linalg._einsum_part",
+        "products._einsum_part",
         "if len(reachable) == len(wanted):",
         "if False:",
     ): "where no letter is missing, the shape is right already",

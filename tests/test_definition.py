@@ -124,7 +124,7 @@ def test_how_the_sweep_calls_each_rule():
         "divide": {ONE, TWO},
         "sum": {GATHER},
     }
-    assert {entry[2] for entry in registry["tensorgrad.ops.linalg.einsum_parts"].rules} == {PARTS}
+    assert {entry[2] for entry in registry["tensorgrad.ops.products.einsum_parts"].rules} == {PARTS}
 
 
 def test_what_no_rule_names_is_not_kept():

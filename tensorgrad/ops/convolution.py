@@ -12,8 +12,8 @@ from operator import index
 from typing import Any
 
 from tensorgrad.backend import Array
-from tensorgrad.ops.linalg import matmul
 from tensorgrad.ops.padding import pad
+from tensorgrad.ops.products import matmul
 from tensorgrad.ops.shape import permute_dims, reshape
 from tensorgrad.primitive import op
 

@@ -13,7 +13,7 @@ from tensorgrad.backend import Array, get_default_dtype
 from tensorgrad.ops.arrays import arange, device_of, finfo
 from tensorgrad.ops.elementwise import astype, conj, maximum, real, sqrt
 from tensorgrad.ops.indexing import wrapped_as
-from tensorgrad.ops.linalg import matmul
+from tensorgrad.ops.products import matmul
 from tensorgrad.ops.reduction import mean, safe_sqrt, sum
 from tensorgrad.ops.shape import expand_dims, reshape
 from tensorgrad.primitive import op

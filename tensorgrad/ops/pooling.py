@@ -25,8 +25,8 @@ from tensorgrad.ops.convolution import (
 )
 from tensorgrad.ops.elementwise import asarray, astype, clip
 from tensorgrad.ops.indexing import array_of, check_range, setitem, take, wrapped_as
-from tensorgrad.ops.linalg import matmul
 from tensorgrad.ops.padding import pad
+from tensorgrad.ops.products import matmul
 from tensorgrad.ops.reduction import argmax, max, mean, sum
 from tensorgrad.ops.shape import broadcast_to, expand_dims, moveaxis, reshape
 from tensorgrad.primitive import op

@@ -345,10 +345,14 @@ def elu_far_above_zero() -> None:
 # ── where there is none ─────────────────────────────────────────────────────────────────────────────────────
 
 
-@convention("qr")
-def wide_matrices_have_no_qr_gradient() -> None:
-    """`qr` of a matrix with more columns than rows has values but no gradient, and says so."""
-    _refuses(NotImplementedError, lambda: ops.sum(ops.qr(_leaf([[1.0, 2.0]]))[1]).backward())
+@convention("qr_parts", "svd_parts")
+def vectors_that_a_matrix_does_not_fix_have_no_gradient() -> None:
+    """`qr` with mode="complete" of a tall matrix, and `svd` with full_matrices where m and n differ, have values but no
+    gradient, and say so when they are called.
+    """
+    tall = [[1.0], [2.0]]
+    _refuses(TypeError, lambda: ops.qr(_leaf(tall), mode="complete"))
+    _refuses(TypeError, lambda: ops.svd(_leaf(tall)))
 
 
 @convention("add_at")
@@ -369,6 +373,64 @@ def integers_never_record() -> None:
     for result in (x > 0, ops.argmax(x), ops.astype(x, ops.int64), ops.isnan(x), ops.argsort(x)):
         if result.requires_grad:
             raise AssertionError(f"a {result.dtype} tensor is recorded")
+
+
+@convention("eigh", "svd_parts")
+def vectors_have_arbitrary_phases() -> None:
+    """`eigh` and `svd` of complex matrices: a loss that depends on the phases of the vectors is refused in a sweep."""
+    x = [[2.0, 0.5 + 0.3j], [0.5 - 0.3j, 4.0]]
+    for vectors in (ops.eigh(_leaf(x)).eigenvectors, ops.svd(_leaf(x)).U, ops.svd(_leaf(x)).Vh):
+        loss = ops.sum(ops.real(vectors) + ops.imag(vectors))
+        _refuses(ValueError, loss.backward)
+
+
+# ── matrices ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@convention("det")
+def det_of_singular_matrices() -> None:
+    """`det` of a singular matrix, or of one near it, has its cofactors for a gradient, to any order."""
+    for x in ([[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, 1e-12]]):
+        (a, b), (c, d) = x
+        np.testing.assert_allclose(_slopes(ops.det, x)[0], [[d, -c], [-b, a]], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(_bends(ops.det, x)[0], [[1.0, -1.0], [-1.0, 1.0]], rtol=1e-12)
+    rank_one = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-1.0, -2.0, -3.0]]
+    np.testing.assert_allclose(_slopes(ops.det, rank_one)[0], np.zeros((3, 3)), atol=1e-13)
+    np.testing.assert_allclose(_bends(ops.det, rank_one)[0], [[-3, 6, -3], [2, -4, 2], [1, -2, 1]], atol=1e-12)
+
+
+@convention("eigh", "eigvalsh", "svd_parts", "svdvals")
+def equal_eigenvalues() -> None:
+    """Where eigenvalues or singular values are equal, what is made of the values has a gradient, what is made of the
+    vectors one of NaN or infinity.
+    """
+    one = [[1.0, 0.0], [0.0, 1.0]]
+    for values in (ops.eigvalsh, ops.svdvals, lambda x: ops.eigh(x).eigenvalues, lambda x: ops.svd(x).S):
+        _expect(_slopes(lambda x, values=values: ops.sum(values(x) ** 2), one), [[[2, 0], [0, 2]]])
+    with np.errstate(all="ignore"):
+        for vectors in (lambda x: ops.eigh(x).eigenvectors, lambda x: ops.svd(x).U):
+            weighted = _slopes(lambda x, vectors=vectors: ops.cumulative_sum(vectors(x), axis=0), one)
+            if np.isfinite(weighted).all():
+                raise AssertionError("a finite gradient where there is none")
+
+
+@convention("svdvals", "safe_sqrt")
+def norms_of_nothing() -> None:
+    """`vector_norm`, `matrix_norm` and `svdvals` of zeros have gradient 0, and so has an element that is 0."""
+    nothing = [[0.0, 0.0], [0.0, 0.0]]
+    for order in (2, 1, 3, 1.5, 0.5, 0, -1, np.inf, -np.inf):
+        _expect(_slopes(lambda x, order=order: ops.vector_norm(x, ord=order), nothing), [nothing])
+    for order in ("fro", "nuc", 2, -2, 1, -1, np.inf, -np.inf):  # type: ignore[assignment]
+        _expect(_slopes(lambda x, order=order: ops.matrix_norm(x, ord=order), nothing), [nothing])
+
+
+@convention("cholesky", "eigh", "eigvalsh")
+def only_the_hermitian_part_is_read() -> None:
+    """`cholesky`, `eigh` and `eigvalsh` read the Hermitian part of a matrix, and have a Hermitian gradient."""
+    for f in (ops.cholesky, ops.eigvalsh, lambda x: ops.eigh(x).eigenvalues):
+        found = _slopes(lambda x, f=f: f(x) ** 2, [[2.0, 1.0], [0.0, 3.0]])
+        _expect(found, _slopes(lambda x, f=f: f(x) ** 2, [[2.0, 0.5], [0.5, 3.0]]))
+        _expect(found[0], np.transpose(found[0]))
 
 
 # ── places ──────────────────────────────────────────────────────────────────────────────────────────────────

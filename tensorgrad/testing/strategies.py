@@ -36,11 +36,12 @@ class Values:
     ties: bool = False
     conditioned: bool = False
     ascending: bool = False
+    separated: bool = False
 
     @property
     def layouts(self) -> tuple[str, ...]:
         """The memory layouts these values may take: a broadcast one repeats a slice."""
-        return LAYOUTS[:-1] if self.distinct or self.conditioned else LAYOUTS
+        return LAYOUTS[:-1] if self.distinct or self.conditioned or self.separated else LAYOUTS
 
     def array(
         self, shape: tuple[int, ...], rng: np.random.Generator, size: Callable[[str], int], is_complex: bool
@@ -66,6 +67,8 @@ class Values:
             return np.sort(values)
         if is_complex:
             values = np.asarray(values + 1j * rng.uniform(-1, 1, shape) * min(1.0, (high - low) / 2))
+        if self.separated:
+            return values + 2.0 * np.arange(1, shape[-1] + 1) * np.eye(shape[-2], shape[-1])
         return values + 2.0 * np.eye(shape[-2], shape[-1]) if self.conditioned else values
 
 
@@ -90,6 +93,13 @@ def reals(
 def matrices(dims: str = "*b n n") -> Values:
     """Matrices far from singular: small numbers, and 2 more on the diagonal."""
     return Values("real", -0.4, 0.4, dims, conditioned=True)
+
+
+def separated(dims: str = "*b n n") -> Values:
+    """Matrices whose singular values, and whose eigenvalues if they are Hermitian, keep far from each other: small
+    numbers, and 2, 4, 6 and so on more down the diagonal.
+    """
+    return Values("real", -0.2, 0.2, dims, separated=True)
 
 
 def ascending(low: float = -2.0, high: float = 2.0, dims: str = "n") -> Values:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tensorgrad.backend.kernels import kernels_of
 from tensorgrad.primitive import registry
 
-OP = registry["tensorgrad.ops.linalg.einsum_parts"]
+OP = registry["tensorgrad.ops.products.einsum_parts"]
 SIZES = dict(zip("abcde", (2, 3, 1, 4, 2), strict=True))
 
 

@@ -87,7 +87,7 @@ def test_a_value_behind_a_leaf_written_in_place_is_left_out():
 def test_several_results_are_summed_up_one_by_one():
     a = tg.asarray([[2.0, 0.0], [0.0, 3.0]], requires_grad=True)
     q, r = tg.qr(a)
-    shown = dict(said(q.sum() + r.sum()))["qr"]
+    shown = dict(said(q.sum() + r.sum()))["qr_parts"]
     assert len(shown) == 2
     assert shown[0] == summary(np.asarray(q.detach().tolist())).text
     assert shown[1] == summary(np.asarray(r.detach().tolist())).text

@@ -1,4 +1,4 @@
-"""Cases of ops/linalg.py."""
+"""Cases of ops/products.py."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgrad import ops
 from tensorgrad.testing.case import case
-from tensorgrad.testing.strategies import matrices, reals, several
+from tensorgrad.testing.strategies import reals, several
 
 EINSUMS = {
     "ij,jk->ik": ("n k", "k m"),
@@ -72,7 +72,22 @@ CASES = [
         subscripts="ij,ij->j",
         operands=several(reals(dims="n m"), 2, 2),
     ),
-    case(ops.diagonal, lambda x: np.diagonal(x), x=reals(dims="n m k")),
+    case(
+        ops.diagonal,
+        lambda x, offset: np.diagonal(x, offset=offset, axis1=-2, axis2=-1),
+        x=reals(dims="*b n m"),
+        offset=st.integers(-4, 4),
+        _complex=True,
+    ),
+    case(
+        ops.diagonal,
+        lambda x, axis1, axis2, offset: np.diagonal(x, offset, axis1, axis2),
+        x=reals(dims="n m k"),
+        axis1=st.sampled_from([0, 1]),
+        axis2=st.sampled_from([2, -1]),
+        offset=1,
+        _name="diagonal of two axes",
+    ),
     case(ops.vecdot, np.vecdot, x1=reals(dims="*b n"), x2=reals(dims="*b n"), _complex=True),
     case(
         ops.tensordot,
@@ -81,9 +96,21 @@ CASES = [
         x2=reals(dims="k m j"),
         axes=st.sampled_from([2, ((1, 2), (0, 1)), ((-1,), (1,)), 0]),
     ),
-    case(ops.outer, np.outer, x1=reals(dims="n"), x2=reals(dims="m")),
-    case(ops.trace, lambda x: np.trace(x, axis1=-2, axis2=-1), x=reals(dims="*b n n")),
-    case(ops.inv, np.linalg.inv, x=matrices("*b n n"), _complex=True),
-    case(ops.qr, np.linalg.qr, x=matrices("*b m n"), _sizes={"n": (1, 2), "m": (2, 4)}),
-    case(ops.qr, np.linalg.qr, x=matrices("2 5 n n"), _sizes={"n": (2, 3)}, _name="qr of square matrices"),
+    case(ops.outer, np.outer, x1=reals(dims="n"), x2=reals(dims="m"), _complex=True),
+    case(
+        ops.trace,
+        lambda x, offset: np.trace(x, offset=offset, axis1=-2, axis2=-1),
+        x=reals(dims="*b n m"),
+        offset=st.sampled_from([0, -1, 1, 2]),
+        _complex=True,
+    ),
+    case(ops.cross, np.cross, x1=reals(dims="*b 3"), x2=reals(dims="*b 3"), _complex=True),
+    case(
+        ops.cross,
+        lambda x1, x2, axis: np.cross(x1, x2, axis=axis),
+        x1=reals(dims="n 3 m"),
+        x2=reals(dims="n 3 m"),
+        axis=st.sampled_from([1, -2]),
+        _name="cross along an axis",
+    ),
 ]

@@ -1,0 +1,139 @@
+"""Cases of ops/factorization.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import hypothesis.strategies as st
+import numpy as np
+
+from tensorgrad import ops
+from tensorgrad.testing.case import case
+from tensorgrad.testing.strategies import matrices, reals, separated
+
+
+def _hermitian(x: Any) -> Any:
+    return (x + np.conj(x).swapaxes(-1, -2)) / 2
+
+
+def _cholesky(x: Any, upper: bool) -> Any:
+    return np.linalg.cholesky(_hermitian(x), upper=upper)
+
+
+def _diagonal(x: Any) -> Any:
+    """diag(x) as a matrix, for vectors."""
+    return x[..., None, :] * ops.eye(x.shape[-1], dtype=x.dtype, device=ops.device_of(x))
+
+
+# ── what no sign and no phase changes ───────────────────────────────────────────────────────────────────────
+
+
+def eigh_turned(x: Any) -> Any:
+    """The results of eigh, real, each vector turned so that its largest element is positive."""
+    w, v = ops.eigh(x)
+    return w, v * ops.sign(ops.diagonal(v))[..., None, :]
+
+
+def svd_turned(x: Any) -> Any:
+    """The results of svd, real, each pair of vectors turned so that the sum of the one of U is positive."""
+    u, s, vh = ops.svd(x, full_matrices=False)
+    signs = ops.sign(ops.sum(u, axis=-2))
+    return u * signs[..., None, :], s, vh * signs[..., :, None]
+
+
+def eigh_rebuilt(x: Any) -> Any:
+    """V diag(sin w) V^H, |V|^2 and w: a function of a matrix, and what the phases of V do not change."""
+    w, v = ops.eigh(x)
+    return ops.matmul(v * ops.sin(w)[..., None, :], ops.conj(v).mT), ops.abs(v) ** 2, w
+
+
+def svd_rebuilt(x: Any) -> Any:
+    """U diag(S^2) Vh, |U|^2, |V|^2 and S, for any phases."""
+    u, s, vh = ops.svd(x, full_matrices=False)
+    return ops.matmul(u * (s * s)[..., None, :], vh), ops.abs(u) ** 2, ops.abs(vh) ** 2, s
+
+
+def svd_sides(x: Any) -> Any:
+    """U diag(S) U^H and V diag(S) V^H: each side alone."""
+    u, s, vh = ops.svd(x, full_matrices=False)
+    left, right = u * s[..., None, :], vh * s[..., :, None]
+    return ops.matmul(left, ops.conj(u).mT), ops.matmul(ops.conj(vh).mT, right)
+
+
+def slogdet_together(x: Any) -> Any:
+    """sign exp(logabsdet), the determinant again, and the sign with an imaginary weight."""
+    sign, logabsdet = ops.slogdet(x)
+    return sign * ops.exp(logabsdet), sign * logabsdet
+
+
+def _eigh_rebuilt(x: Any) -> Any:
+    w, v = np.linalg.eigh(_hermitian(x))
+    return v * np.sin(w)[..., None, :] @ np.conj(v).swapaxes(-1, -2), np.abs(v) ** 2, w
+
+
+def _svd_rebuilt(x: Any) -> Any:
+    u, s, vh = np.linalg.svd(x, full_matrices=False)
+    return u * (s * s)[..., None, :] @ vh, np.abs(u) ** 2, np.abs(vh) ** 2, s
+
+
+TALL, WIDE = {"m": (2, 4), "n": (1, 2)}, {"m": (1, 2), "n": (2, 4)}
+
+CASES = [
+    case(ops.solve, np.linalg.solve, x1=matrices("*b n n"), x2=reals(dims="*b n k"), _complex=True),
+    case(ops.solve, np.linalg.solve, x1=matrices("*b n n"), x2=reals(dims="n"), _name="solve, a vector", _complex=True),
+    case(ops.inv, np.linalg.inv, x=matrices("*b n n"), _complex=True),
+    case(ops.det, np.linalg.det, x=matrices("*b n n"), _complex=True),
+    case(
+        ops.det,
+        np.linalg.det,
+        x=reals(dims="*b n n", ties=True),
+        _sizes={"n": (2, 4)},
+        _name="det of matrices that are often singular",
+    ),
+    case(ops.slogdet, np.linalg.slogdet, x=matrices("*b n n"), _complex=True),
+    case(slogdet_together, x=matrices("*b n n"), _complex=True),
+    case(ops.cholesky, _cholesky, x=matrices("*b n n"), upper=st.booleans(), _sizes={"n": (1, 3)}, _complex=True),
+    case(ops.qr_parts, np.linalg.qr, x=matrices("*b m n"), _sizes=TALL, _complex=True),
+    case(ops.qr_parts, np.linalg.qr, x=matrices("*b m n"), _sizes=WIDE, _name="qr of wide matrices", _complex=True),
+    case(
+        ops.qr,
+        np.linalg.qr,
+        x=matrices("2 5 n n"),
+        mode=st.sampled_from(["reduced", "complete"]),
+        _sizes={"n": (2, 3)},
+        _name="qr of square matrices",
+    ),
+    case(
+        ops.complete_qr,
+        lambda x: np.linalg.qr(x, mode="complete"),
+        x=matrices("*b m n"),
+        _sizes=TALL,
+        _order=0,
+        _complex=True,
+    ),
+    # The signs that LAPACK gives a vector may change from one matrix to the next one.
+    case(ops.eigh, lambda x: np.linalg.eigh(_hermitian(x)), x=separated("*b n n"), _order=0, _complex=True),
+    case(eigh_turned, x=separated("*b n n")),
+    case(eigh_rebuilt, _eigh_rebuilt, x=separated("*b n n"), _complex=True),
+    case(ops.eigvalsh, lambda x: np.linalg.eigvalsh(_hermitian(x)), x=separated("*b n n"), _complex=True),
+    case(
+        ops.svd_parts,
+        lambda x: np.linalg.svd(x, full_matrices=False),
+        x=separated("*b m n"),
+        _order=0,
+        _complex=True,
+    ),
+    case(
+        ops.svd,
+        lambda x, full_matrices: np.linalg.svd(x, full_matrices=full_matrices),
+        x=separated("*b m n"),
+        full_matrices=st.booleans(),
+        _order=0,
+        _complex=True,
+    ),
+    case(svd_turned, x=separated("*b m n")),
+    case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True),
+    case(svd_sides, x=separated("*b m n"), _complex=True),
+    case(ops.full_svd, lambda x: np.linalg.svd(x), x=separated("*b m n"), _order=0, _complex=True),
+    case(ops.svdvals, np.linalg.svdvals, x=separated("*b m n"), _complex=True),
+]
