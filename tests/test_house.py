@@ -47,6 +47,7 @@ FLOORS: list[set[str]] = [
     {"ops/activation"},
     {"ops/normalization", "ops/convolution", "ops/loss"},
     {"ops/pooling", "ops/distance"},
+    {"ops/sampling"},
     {"ops"},
     {"backward"},
     {"interchange"},

@@ -427,7 +427,7 @@ def _spatial(what: str, x: Any) -> Sizes:
 # ── adaptive: so many windows, of whatever size ─────────────────────────────────────────────────────────────
 
 
-def adaptive_avg_pool1d(x: Any, output_size: int | None) -> Any:
+def adaptive_avg_pool1d(x: Any, output_size: int | tuple[int | None, ...] | None) -> Any:
     """Means of so many stretches of a line.   (n, c, l) -> (n, c, output_size)   See `adaptive_avg_pool2d`.
 
     >>> import tensorgrad as tg
@@ -461,7 +461,7 @@ def adaptive_avg_pool3d(x: Any, output_size: int | tuple[int | None, ...] | None
     return _adaptive_avg("adaptive_avg_pool3d", 3, x, output_size)
 
 
-def adaptive_max_pool1d(x: Any, output_size: int | None) -> Any:
+def adaptive_max_pool1d(x: Any, output_size: int | tuple[int | None, ...] | None) -> Any:
     """The largest of so many stretches of a line.   (n, c, l) -> (n, c, output_size)   See `adaptive_max_pool2d`.
 
     >>> import tensorgrad as tg

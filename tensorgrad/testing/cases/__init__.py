@@ -18,6 +18,7 @@ from tensorgrad.testing.cases import (
     pooling,
     products,
     reduction,
+    sampling,
     scan,
     scatter,
     shape,
@@ -43,6 +44,7 @@ CASES: list[Case] = [
     *convolution.CASES,
     *padding.CASES,
     *pooling.CASES,
+    *sampling.CASES,
     *loss.CASES,
     *distance.CASES,
 ]

@@ -1,0 +1,329 @@
+"""Images read between and beside their pixels: interpolation to another size, sampling on a grid, pixel shuffles.
+
+Arrays are (n, c, spatial axes). A position is counted in pixels from the middle of the first one. align_corners says
+how two sizes lie upon each other: with it the middles of the outermost pixels coincide, without it their outer edges.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from itertools import product
+from math import floor as whole
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.ops.arrays import arange, device_of, isdtype, zeros
+from tensorgrad.ops.convolution import Size, Sizes, per_axis
+from tensorgrad.ops.elementwise import abs, asarray, astype, clip, floor, isfinite, round, where
+from tensorgrad.ops.indexing import array_of, getitem
+from tensorgrad.ops.pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
+from tensorgrad.ops.products import matmul
+from tensorgrad.ops.shape import concat, expand_dims, permute_dims, reshape
+from tensorgrad.primitive import op
+
+Stretch = tuple[str, int, int, float, bool]  # rule, pixels before, pixels after, pixels before per pixel after, align
+Taps = tuple[Any, Any]  # for each pixel after: the places it reads, and their weights; both (after, taps)
+
+RULES = {"nearest": 0, "nearest-exact": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3, "area": 0}
+CUBIC = -0.75  # the free parameter of Keys, 1981, eq. 15, as PyTorch and OpenCV choose it
+
+
+# ── another size, axis by axis ──────────────────────────────────────────────────────────────────────────────
+
+
+@lru_cache(maxsize=256)
+def _taps(stretch: Stretch) -> Taps:
+    """What each pixel reads when an axis is stretched."""
+    rule, before, after, step, align_corners = stretch
+    pixels = np.arange(after)
+    if rule.startswith("nearest"):
+        offset = 0.5 if rule == "nearest-exact" else 0.0
+        # In integers where the step is a ratio of sizes: (i + 0) * n / m in floating point may fall short of a pixel.
+        ratio = step == before / after
+        doubled = 2 * pixels + int(2 * offset)
+        places = doubled * before // (2 * after) if ratio else np.floor((pixels + offset) * step).astype(np.int64)
+        return np.minimum(places, before - 1)[:, None], np.ones((after, 1))
+    if align_corners:
+        positions = pixels * ((before - 1) / (after - 1) if after > 1 else 0.0)
+    else:
+        positions = (pixels + 0.5) * step - 0.5
+    if rule == "linear":
+        positions = np.clip(positions, 0, before - 1)
+        low = np.floor(positions).astype(np.int64)
+        t = positions - low
+        # On a pixel both taps are that pixel, half and half: a weight of 0 would make NaN of an infinite neighbour.
+        high = low + (t > 0)
+        t = np.where(t > 0, t, 0.5)
+        return np.stack([low, high], 1), np.stack([1 - t, t], 1)
+    low = np.floor(positions).astype(np.int64)
+    distances = np.abs((positions - low)[:, None] - np.arange(-1, 3))
+    near = ((CUBIC + 2) * distances - (CUBIC + 3)) * distances**2 + 1
+    far = ((distances - 5) * distances + 8) * distances * CUBIC - 4 * CUBIC
+    places = np.clip(low[:, None] + np.arange(-1, 3), 0, before - 1)
+    return places, np.where(distances <= 1, near, far)
+
+
+@lru_cache(maxsize=256)
+def _taps_back(stretch: Stretch) -> Taps:
+    """What each pixel before is read by: the taps of the adjoint, rows made equally long by weights of 0."""
+    places, weights = _taps(stretch)
+    size = stretch[1]
+    readers = np.repeat(np.arange(places.shape[0]), places.shape[1])[weights.reshape(-1) != 0]
+    read, values = places[weights != 0], weights[weights != 0]
+    order = np.argsort(read, kind="stable")
+    readers, read, values = readers[order], read[order], values[order]
+    counts = np.bincount(read, minlength=size)
+    rank = np.arange(read.size) - (np.cumsum(counts) - counts)[read]
+    back, back_weights = np.zeros((size, max(1, counts.max())), np.int64), np.zeros((size, max(1, counts.max())))
+    back[read[rank == 0]] = readers[rank == 0][:, None]  # a weight of 0 stands on a place that is read anyway
+    back[read, rank], back_weights[read, rank] = readers, values
+    return back, back_weights
+
+
+@op(linear=True)
+def stretch_axis(xp: Any, x: Array, axis: int, stretch: Stretch, adjoint: bool) -> Array:
+    """An axis at another size, each pixel a weighted sum of some.   (.., n, ..) -> (.., m, ..)
+
+    adjoint: the way back, m to n. Both read and add; nothing is scattered, so the order of a sum never changes.
+    """
+    places, weights = (_taps_back if adjoint else _taps)(stretch)
+    along = (len(places), *[1] * (len(x.shape) - axis - 1))
+    total: Any = None
+    for tap in range(places.shape[1]):
+        index = xp.asarray(places[:, tap].tolist(), dtype=xp.int64, device=x.device)
+        part = xp.take(x, index, axis=axis)
+        if np.any(weights[:, tap] != 1):
+            weight = xp.asarray(weights[:, tap].tolist(), dtype=x.dtype, device=x.device)
+            part = part * xp.reshape(weight, along)
+        total = part if total is None else total + part
+    return total
+
+
+stretch_axis.vjp(x=lambda g, axis, stretch, adjoint: stretch_axis(g, axis, stretch, not adjoint))
+
+
+def interpolate(
+    x: Any,
+    size: Size | None = None,
+    scale_factor: float | tuple[float, ...] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Any:
+    """An image at another size.   (n, c, h, w) -> (n, c, h', w')   Lines and volumes too, by modes made for them.
+
+    size: pixels, or scale_factor: h' = floor(h scale_factor); a number, or one for each spatial axis.
+    mode: "nearest" (pixel floor(i h / h')), "nearest-exact" (floor((i + 1/2) h / h')), "area" (means of windows, see
+    `adaptive_avg_pool2d`) for any number of axes; "linear" for one, "bilinear" and "bicubic" for two, "trilinear" for
+    three. align_corners: for the last four, whether the middles of the corner pixels stay where they are.
+    Positions beyond the border read the border. Integers are interpolated as floating numbers, but for the nearest.
+    Raises ValueError for another mode, for both or neither of size and scale_factor, and for an empty image.
+    Keys, "Cubic convolution interpolation for digital image processing", 1981 (bicubic).
+
+    >>> import tensorgrad as tg
+    >>> tg.interpolate(tg.asarray([[[1.0, 3.0]]]), size=4, mode="linear").tolist()
+    [[[1.0, 1.5, 2.5, 3.0]]]
+    """
+    axes = len(x.shape) - 2
+    if mode not in RULES or axes not in (1, 2, 3) or RULES[mode] not in (0, axes):
+        fitting = [name for name, of in RULES.items() if of in (0, axes)]
+        raise ValueError(
+            f"interpolate: mode is {mode!r} for the shape {tuple(x.shape)}; expected (n, c, and 1 to 3 spatial axes), "
+            f"with one of {', '.join(map(repr, fitting))} for {axes} of them"
+        )
+    if align_corners is not None and not RULES[mode]:
+        raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}; leave it out")
+    if not prod(x.shape[2:]):
+        raise ValueError(f"interpolate: there are no pixels in the shape {tuple(x.shape)}")
+    sizes, steps = _sizes_and_steps(tuple(x.shape[2:]), size, scale_factor)
+    if mode == "area":
+        return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[axes - 1](x, sizes)
+    rule = mode if not RULES[mode] else "cubic" if mode == "bicubic" else "linear"
+    if not (rule.startswith("nearest") or isdtype(x.dtype, ("real floating", "complex floating"))):
+        x = astype(x, get_default_dtype())
+    for axis, (before, after, step) in enumerate(zip(x.shape[2:], sizes, steps, strict=True), 2):
+        # As PyTorch's, an axis that keeps its size is left alone, whatever the factor; but for the cubic rule.
+        if before != after or (rule == "cubic" and step != 1.0 and not align_corners):
+            x = stretch_axis(x, axis, (rule, before, after, step, bool(align_corners)), False)
+    return x
+
+
+def _sizes_and_steps(sizes: Sizes, size: Any, scale_factor: Any) -> tuple[Sizes, tuple[float, ...]]:
+    """The new sizes, and how many old pixels go to a new one."""
+    if (size is None) == (scale_factor is None):
+        raise ValueError("interpolate: expected either size or scale_factor")
+    if size is not None:
+        wanted = per_axis(size, len(sizes), "interpolate", "size", 1)
+        return wanted, tuple([n / m for n, m in zip(sizes, wanted, strict=True)])
+    factors = scale_factor if isinstance(scale_factor, (tuple, list)) else (scale_factor,) * len(sizes)
+    if len(factors) != len(sizes) or not all(0 < each < np.inf for each in factors):
+        raise ValueError(
+            f"interpolate: scale_factor is {scale_factor!r}; expected a number above 0, or one for each of "
+            f"{len(sizes)} axes"
+        )
+    wanted = tuple([whole(n * float(each)) for n, each in zip(sizes, factors, strict=True)])
+    if min(wanted) < 1:
+        raise ValueError(f"interpolate: scale_factor {scale_factor!r} leaves nothing of an image of {sizes}")
+    return wanted, tuple([1.0 / float(each) for each in factors])
+
+
+# ── pixels for channels ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def pixel_shuffle(x: Any, upscale_factor: int) -> Any:
+    """Channels become pixels, r x r for each.   (..., c r r, h, w) -> (..., c, h r, w r)
+
+    Raises ValueError where the channels are no multiple of r r.
+    Shi et al., "Real-time single image and video super-resolution", 2016, eq. 4.
+
+    >>> import tensorgrad as tg
+    >>> tg.pixel_shuffle(tg.reshape(tg.arange(4.0), (1, 4, 1, 1)), 2).tolist()
+    [[[[0.0, 1.0], [2.0, 3.0]]]]
+    """
+    r = upscale_factor
+    if len(x.shape) < 3 or r < 1 or x.shape[-3] % (r * r):
+        raise ValueError(
+            f"pixel_shuffle: expected (..., c * {r * r}, h, w) for upscale_factor={r}, got the shape {tuple(x.shape)}"
+        )
+    *batch, channels, h, w = x.shape
+    x = reshape(x, (prod(batch), channels // (r * r), r, r, h, w))
+    return reshape(permute_dims(x, (0, 1, 4, 2, 5, 3)), (*batch, channels // (r * r), h * r, w * r))
+
+
+def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
+    """The inverse of pixel_shuffle: r x r pixels become channels.   (..., c, h r, w r) -> (..., c r r, h, w)
+
+    Raises ValueError where the sizes are no multiples of r.
+
+    >>> import tensorgrad as tg
+    >>> tg.pixel_unshuffle(tg.reshape(tg.arange(4.0), (1, 1, 2, 2)), 2).shape
+    (1, 4, 1, 1)
+    """
+    r = downscale_factor
+    if len(x.shape) < 3 or r < 1 or x.shape[-2] % r or x.shape[-1] % r:
+        raise ValueError(
+            f"pixel_unshuffle: expected (..., c, h * {r}, w * {r}) for downscale_factor={r}, got the shape "
+            f"{tuple(x.shape)}"
+        )
+    *batch, channels, h, w = x.shape
+    x = reshape(x, (prod(batch), channels, h // r, r, w // r, r))
+    return reshape(permute_dims(x, (0, 1, 3, 5, 2, 4)), (*batch, channels * r * r, h // r, w // r))
+
+
+# ── wherever a grid says ────────────────────────────────────────────────────────────────────────────────────
+
+
+def grid_sample(
+    x: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: bool = False
+) -> Any:
+    """An image read at the positions of a grid.   (n, c, h, w), (n, h', w', 2) -> (n, c, h', w')
+
+    Volumes too: (n, c, d, h, w), (n, d', h', w', 3) -> (n, c, d', h', w'). A position is (x, y) or (x, y, z), x along
+    the last axis, -1 and 1 being the ends of the image: the middles of its outermost pixels with align_corners, their
+    outer edges without. A NaN counts as -1.
+    mode: "bilinear" (in volumes too, where it takes 8 pixels) or "nearest", halves to the even pixel, which has no
+    slope: the gradient of the grid is 0. padding_mode: what lies outside: "zeros", "border" (the nearest pixel of the
+    image) or "reflection" (at the ends, as often as needed).
+    Raises ValueError when shapes do not fit, and for an empty image.
+    Jaderberg et al., "Spatial transformer networks", 2015, eq. 3.
+
+    >>> import tensorgrad as tg
+    >>> image = tg.asarray([[[[1.0, 3.0]]]])
+    >>> tg.grid_sample(image, tg.asarray([[[[0.0, 0.0], [-0.5, 0.0]]]])).tolist()
+    [[[[2.0, 1.0]]]]
+    """
+    axes = len(x.shape) - 2
+    if axes not in (2, 3) or len(grid.shape) != axes + 2 or grid.shape[0] != x.shape[0] or grid.shape[-1] != axes:
+        raise ValueError(
+            "grid_sample: expected (n, c, h, w) and a grid (n, h', w', 2), or (n, c, d, h, w) and (n, d', h', w', 3), "
+            f"got {tuple(x.shape)} and {tuple(grid.shape)}"
+        )
+    if mode not in ("bilinear", "nearest"):
+        raise ValueError(f"grid_sample: mode is {mode!r}; it may be 'bilinear' or 'nearest'")
+    if padding_mode not in ("zeros", "border", "reflection"):
+        raise ValueError(f"grid_sample: padding_mode is {padding_mode!r}; it may be 'zeros', 'border' or 'reflection'")
+    n, c, *sizes = x.shape
+    if not prod(sizes):
+        raise ValueError(f"grid_sample: there are no pixels in the shape {tuple(x.shape)}")
+    rows = reshape(permute_dims(x, (0, *range(2, axes + 2), 1)), (n * prod(sizes), c))
+    if padding_mode == "zeros":  # what lies outside is read from a row of its own, so that no infinity leaks
+        rows = concat([rows, zeros((1, c), dtype=x.dtype, device=device_of(x))], axis=0)
+    grid = where(grid == grid, grid, -1.0)
+    if mode == "nearest":
+        grid = array_of(grid)
+    positions = [
+        _position(grid[..., axes - 1 - axis], size, padding_mode, align_corners) for axis, size in enumerate(sizes)
+    ]
+    total: Any = None
+    if mode == "nearest":
+        total = _read(rows, [round(each) for each in positions], tuple(sizes), n, padding_mode)
+    else:
+        lows = [floor(array_of(each)) for each in positions]
+        for corner in product((0, 1), repeat=axes):
+            weight: Any = None
+            for position, low, upper in zip(positions, lows, corner, strict=True):
+                share = position - low if upper else low + 1.0 - position
+                weight = share if weight is None else weight * share
+            places = [low + float(upper) for low, upper in zip(lows, corner, strict=True)]
+            part = _read(rows, places, tuple(sizes), n, padding_mode) * expand_dims(weight, axis=-1)
+            total = part if total is None else total + part
+    return permute_dims(total, (0, axes + 1, *range(1, axes + 1)))
+
+
+def _position(coordinate: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
+    """Where in an axis a coordinate from -1 to 1 lies, in pixels, brought inside by the padding's rule."""
+    position = (coordinate + 1.0) * ((size - 1) / 2) if align_corners else ((coordinate + 1.0) * size - 1.0) * 0.5
+    if padding_mode == "zeros":
+        return clip(position, -1.0, float(size))  # no further than a pixel outside, where all is zero anyway
+    if padding_mode == "reflection":
+        low, span = (0.0, size - 1.0) if align_corners else (-0.5, float(size))
+        if not span:
+            position = position * 0.0
+        else:
+            position = where(isfinite(array_of(position)), position, 0.0)
+            distance = abs(position - low)
+            flips = floor(array_of(distance) / span)
+            odd = flips - 2.0 * floor(flips / 2.0)
+            position = (distance - flips * span) * (1.0 - 2.0 * odd) + odd * span + low
+    return clip(position, 0.0, size - 1.0)
+
+
+def _read(rows: Any, places: list[Any], sizes: Sizes, n: int, padding_mode: str) -> Any:
+    """The pixels at whole places, one list of them per axis.   (n h w, c), axes x (n, h', w') -> (n, h', w', c)"""
+    index: Any = arange(n, device=device_of(places[0]))
+    index = reshape(index, (n, *[1] * len(sizes)))
+    inside: Any = None
+    for place, size in zip(places, sizes, strict=True):
+        within = clip(place, 0.0, size - 1.0)
+        index = index * size + astype(within, "int64")
+        inside = within == place if inside is None else inside & (within == place)
+    if padding_mode == "zeros":
+        index = where(inside, index, n * prod(sizes))
+    return getitem(rows, (index,))
+
+
+def affine_grid(theta: Any, size: tuple[int, ...], align_corners: bool = False) -> Any:
+    """The grid for `grid_sample` that an affine map gives.   (n, 2, 3) -> (n, h, w, 2); (n, 3, 4) -> (n, d, h, w, 3)
+
+    size: the shape (n, c, h, w) or (n, c, d, h, w) of the image to be made. Each position is theta (x, y, 1).
+    Raises ValueError when theta and size do not fit. Jaderberg et al., 2015, eq. 1.
+
+    >>> import tensorgrad as tg
+    >>> tg.affine_grid(tg.asarray([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]]), (1, 1, 1, 2)).tolist()
+    [[[[-0.5, 0.0], [0.5, 0.0]]]]
+    """
+    axes = len(size) - 2
+    if axes not in (2, 3) or tuple(theta.shape) != (size[0], axes, axes + 1) or min(size) < 1:
+        raise ValueError(
+            "affine_grid: expected theta (n, 2, 3) with a size (n, c, h, w), or (n, 3, 4) with (n, c, d, h, w), none "
+            f"below 1; got {tuple(theta.shape)} and {tuple(size)}"
+        )
+    lines = []
+    for count in size[2:]:
+        line = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
+        lines.append(line if align_corners else line * ((count - 1) / count))
+    points = np.stack([*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(size[2:])], axis=-1)
+    points = asarray(points.reshape(-1, axes + 1), dtype=theta.dtype, device=device_of(theta))
+    return reshape(matmul(points, theta.mT), (size[0], *size[2:], axes))
