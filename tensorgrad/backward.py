@@ -19,7 +19,7 @@ from threading import RLock
 from typing import Any
 
 from tensorgrad import ops
-from tensorgrad.backend import as_array, is_inexact, settle
+from tensorgrad.backend import as_array, is_array, is_inexact, settle
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.tape import (
     CONSTANT,
@@ -36,6 +36,7 @@ from tensorgrad.tape import (
     page,
     suspended,
 )
+from tensorgrad.writes import latest_write, was_written
 
 
 class Pending:
@@ -83,6 +84,7 @@ def sweep(
     wanted = frozenset(wanted)
     # Below these lies nothing that is needed: their rules are not asked, and what they keep stays for others.
     ends = frozenset(() if needed is None else [each for each in wanted if needed.isdisjoint(each.parents())])
+    latest = latest_write()
     state = Sweep()
     found: list[tuple[Record, Any]] = []
     if not heap:
@@ -105,21 +107,18 @@ def sweep(
                 op, inputs, kept = record.op, record.inputs, record.kept
                 if type(kept) is not tuple:
                     kept = _recall(record, kept)
+                if latest > record.serial:
+                    _refuse_stale(record, kept)
                 if wrap is not None:
                     kept = _rejoin(record, kept, wrap)
-                elementwise, serial = op.elementwise, record.serial
+                elementwise = op.elementwise
                 for place, rule, how, sources in op.rules if op.one_by_one else _asked(record, g, kept, needed):
                     parent = inputs[place]
                     if parent is CONSTANT:
                         continue
-                    of = type(parent)
-                    if of is not Record:  # asked by type: isinstance is slow to say no
-                        if of is Leaf:
-                            # Also where its own gradient is not needed: the other inputs' rules name its value.
-                            if parent.changed > serial:
-                                _refuse_stale(record, parent)
-                        elif of is not HookedRecord and of is not Fan:
-                            continue
+                    of = type(parent)  # isinstance is slow to say no
+                    if of is not Record and of is not Leaf and of is not HookedRecord and of is not Fan:
+                        continue
                     if needed is not None and parent not in needed:
                         continue
                     if how == ONE:
@@ -245,8 +244,6 @@ def _asked(
             table.append((place, rule, how, sources))
             continue
         for index, parent in enumerate(record.inputs[place:]):
-            if isinstance(parent, Leaf) and parent.changed > record.serial:
-                _refuse_stale(record, parent)
             if isinstance(parent, Record) and (needed is None or parent in needed):
                 answer = rule(g, *_gather(record, kept, sources, index))
                 table.append((place + index, answer, READY, None))
@@ -262,9 +259,6 @@ def _joint(
         g = _complete(record, g)
     rule, sources = op.joint
     parents = [record.inputs[op.place(name)] for name in op.arrays] + list(record.inputs[len(op.names) :])
-    for parent in parents:
-        if isinstance(parent, Leaf) and parent.changed > record.serial:
-            _refuse_stale(record, parent)
     asked = tuple([isinstance(each, Record) and (needed is None or each in needed) for each in parents])
     arguments = [asked if source == ("needed", None) else _gather(record, kept, [source])[0] for source in sources]
     answers = rule(g, *arguments)
@@ -327,19 +321,21 @@ def _on(value: Any, parent: Any, wrap: type[Traced]) -> Any:
     return tensor
 
 
-def _refuse_stale(record: Record, leaf: Leaf) -> None:
-    """Raise when the op keeps the value of a leaf that was written in place after it was used."""
+def _refuse_stale(record: Record, kept: tuple[Any, ...]) -> None:
+    """Raise when an array that the op keeps lies in the memory of a leaf that was written in place since."""
     op = record.op
-    for name, parent in zip(op.places(record), record.inputs, strict=True):
-        if parent is not leaf or name not in op.kept_names:
-            continue
-        if isinstance(record.kept, tuple) and record.kept[op.kept_names.index(name)] is None:
-            continue  # only the rule of an operand that was not recorded would have asked for it
-        raise RuntimeError(
-            f"{op.title}: its operand {name}, a leaf of shape {tuple(leaf.shape)}, was written in place after it was "
-            f"used here, so its gradient would be wrong ({describe(record)}); call backward() before the parameter is "
-            "changed, or record the forward pass again"
-        )
+    for name, value in zip(op.kept_names, kept, strict=False):
+        for index, array in enumerate(value if isinstance(value, tuple) else (value,)):
+            if not is_array(array) or not was_written(array, record.serial):
+                continue
+            parent = record.inputs[op.place(name) + index] if name in op.names or name == op.parts else None
+            what = "result" if name == "out" else f"operand {name}"
+            whose = "a leaf" if isinstance(parent, Leaf) else "a view of a leaf"
+            raise RuntimeError(
+                f"{op.title}: its {what}, {whose} of shape {tuple(array.shape)}, was written in place after it was "
+                f"used here, so its gradient would be wrong ({describe(record)}); call backward() before the parameter "
+                "is changed, or record the forward pass again"
+            )
 
 
 def _fit(g: Any, parent: Record) -> Any:

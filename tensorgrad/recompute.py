@@ -10,9 +10,10 @@ from collections.abc import Callable
 from threading import Lock
 from typing import Any, NamedTuple
 
-from tensorgrad.backend import library_among, namespace, settle
+from tensorgrad.backend import is_array, library_among, namespace, settle
 from tensorgrad.definition import Op
 from tensorgrad.tape import Fan, Leaf, PlacedScope, Record, Scope, Watcher, watching
+from tensorgrad.writes import was_written
 
 
 def checkpoint(f: Callable[..., Any], *x: Any, **keywords: Any) -> Any:
@@ -165,15 +166,18 @@ class Stretch:
         return value if source.dtype is None else namespace(value).astype(value, source.dtype)
 
     def _check(self, line: _Line, place: int) -> None:
-        """Raise when an operand is a leaf that was written in place since."""
+        """Raise when an operand is a leaf, or a view of one, that was written in place since."""
         source, op = line.sources[place], line.op
-        leaf = None if isinstance(source, _From) else self.origins[source]
-        if isinstance(leaf, Leaf) and leaf.changed > line.serial:
+        if isinstance(source, _From):
+            return
+        leaf, value = self.origins[source], self.held[source]
+        if is_array(value) and was_written(value, line.serial):
+            whose = "a leaf" if isinstance(leaf, Leaf) else "a view of a leaf"
             name = op.names[place] if place < len(op.names) else op.parts
             where = f" in {line.scope.name}" if line.scope.name else ""
             where += f" at {line.scope.line}" if isinstance(line.scope, PlacedScope) else ""
             raise RuntimeError(
-                f"{op.name}: its operand {name}, a leaf of shape {tuple(leaf.shape)}, was written in place after "
+                f"{op.title}: its operand {name}, {whose} of shape {tuple(value.shape)}, was written in place after "
                 f"checkpoint() used it{where}, so that stretch cannot be replayed; call backward() before the "
                 "parameter is changed, or record the forward pass again"
             )

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dis import opmap
 from types import FrameType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
-from tensorgrad.backend import as_array, device_of, is_array, is_inexact, library_of, move, natural
+from tensorgrad.backend import as_array, device_of, is_array, is_inexact, library_of, memory_of, move, natural
 from tensorgrad.tape import Keeper, Leaf, Traced, add_hook, is_recording, keeper_of, tick
 
 
@@ -63,7 +64,32 @@ def write_leaf(target: Traced, write: Callable[[Any], Any]) -> None:
         target.data = target.data.copy()
     write(target.data)
     assert isinstance(target.record, Leaf)
-    target.record.changed = tick()
+    target.record.changed = note_write(target.data)
+
+
+_written: dict[int, tuple[ref[Any], int]] = {}  # the memory of leaves that was written in place, and when
+_latest = [0]
+
+
+def note_write(array: Any) -> int:
+    """Remember that an array was written in place, for the tapes that keep it or a view of it. Returns the time."""
+    memory = memory_of(array)
+    key, when = id(memory), tick()
+    _written[key] = (ref(memory, lambda _: _written.pop(key, None)), when)
+    _latest[0] = when
+    return when
+
+
+def latest_write() -> int:
+    """When a leaf was last written in place: what was recorded since then need not be asked about."""
+    return _latest[0]
+
+
+def was_written(array: Any, since: float) -> bool:
+    """Whether the memory that an array looks into was written in place, as a leaf's, since a time."""
+    memory = memory_of(array)
+    found = _written.get(id(memory))
+    return found is not None and found[1] > since and found[0]() is memory
 
 
 def is_sole_owner(target: Traced) -> bool:

@@ -584,3 +584,13 @@ def test_a_stretch_of_many_thousand_records_replays_without_recursion():
     x, w = leaf(1.0), leaf(2.0)
     (checkpoint(long, x * w) * w).backward()
     assert w.grad.item() == pytest.approx(4 * 1.0001**20_000, rel=1e-9)
+
+
+def test_a_view_of_a_leaf_that_was_written_in_place_is_refused_too():
+    w = tg.asarray([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    view = w.mT
+    y = tg.checkpoint(lambda x: tg.exp(x * view).sum(), tg.ones((2, 2)))
+    with tg.no_grad():
+        w += 1.0
+    with pytest.raises(RuntimeError, match=r"multiply: its operand x2, a view of a leaf of shape \(2, 2\), was written"):
+        y.backward()

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 import tensorgrad as tg
+from tensorgrad import writes
 from tensorgrad.backend import default_device
 from tensorgrad.tape import Traced
-from tensorgrad.writes import become, fitting, is_sole_owner, is_temporary
+from tensorgrad.writes import become, fitting, is_sole_owner, is_temporary, latest_write, was_written
 
 
 def leaf(values, dtype="float64"):
@@ -357,6 +358,76 @@ def test_a_leaf_whose_value_no_rule_needs_may_change():
         bias += 1.0
     y.backward()
     assert bias.grad.tolist() == [2.0, 2.0]
+
+
+def views(w):
+    """Ways to look into a leaf's memory, each recorded."""
+    return {
+        "transpose": w.T,
+        "reshape": w.reshape(4),
+        "slice": w[1:],
+        "broadcast": tg.broadcast_to(w, (2, 2, 2)),
+        "flip": tg.flip(w),
+        "axes": tg.expand_dims(w, axis=0),
+        "view of a view": w.mT[0].reshape(2, 1),
+    }
+
+
+@pytest.mark.parametrize("name", views(leaf([[1.0, 2.0], [3.0, 4.0]])))
+def test_a_view_of_a_stale_leaf_is_refused(name):
+    """As x @ w.mT keeps a view of w: the record that keeps it is not the leaf's neighbour."""
+    w = leaf([[1.0, 2.0], [3.0, 4.0]])
+    view = views(w)[name]
+    y = (view * view).sum()
+    with tg.no_grad():
+        w += 10.0
+    if view.tolist() == views(leaf([[1.0, 2.0], [3.0, 4.0]]))[name].tolist():
+        y.backward()  # this library copied
+        return
+    with pytest.raises(
+        RuntimeError, match=r"multiply: its operand x1, a view of a leaf of shape .* was written in place"
+    ):
+        y.backward()
+    assert w.grad is None
+
+
+def test_a_constant_that_shares_a_leafs_memory_is_watched_too():
+    w, x = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = (w.detach() * x).sum()
+    with tg.no_grad():
+        w += 10.0
+    with pytest.raises(RuntimeError, match="multiply: its operand x1, a view of a leaf"):
+        y.backward()
+
+
+def test_a_view_whose_values_no_rule_needs_may_change():
+    bias, x = leaf([1.0, 2.0]), leaf([[3.0], [4.0]])
+    y = (x + bias.reshape(1, 2)).sum()
+    with tg.no_grad():
+        bias += 1.0
+    y.backward()
+    assert bias.grad.tolist() == [2.0, 2.0]
+
+
+def test_the_memory_of_a_leaf_that_is_gone_is_forgotten():
+    before = len(writes._written)
+    p = leaf([1.0, 2.0])
+    with tg.no_grad():
+        p += 1.0
+    assert len(writes._written) == before + 1
+    assert was_written(p.data, since=0)
+    assert not was_written(p.data, since=latest_write())
+    del p
+    assert len(writes._written) == before
+
+
+def test_the_error_names_the_operand_of_a_second_write_only_where_it_is_kept():
+    first, second = leaf([1.0, 2.0]), leaf([3.0, 4.0])
+    y = (first * second).sum()
+    with tg.no_grad():
+        second += 1.0
+    with pytest.raises(RuntimeError, match="its operand x2, a leaf"):
+        y.backward()
 
 
 def test_a_leaf_beside_a_constant_may_change_as_its_value_was_not_kept():

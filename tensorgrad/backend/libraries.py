@@ -29,9 +29,10 @@ class Library:
     namespace: Any
     from_numpy: Callable[[Any], Array] = field(repr=False)
     to_numpy: Callable[[Array], Any] = field(repr=False)
+    memory: Callable[[Array], Any] = field(repr=False)  # the object whose memory an array looks into
 
 
-NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray, np.asarray)
+NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray, np.asarray, numpy_library.memory)
 _by_type: dict[type, Library] = {np.ndarray: NUMPY}
 _by_device: dict[str, Library] = {NUMPY.device: NUMPY}
 _SCALARS = (bool, int, float, complex)
@@ -40,7 +41,15 @@ _SCALARS = (bool, int, float, complex)
 def _strict() -> Library:
     from tensorgrad.backend import strict_library as strict
 
-    return Library("strict", strict.DEVICE, strict.StrictArray, strict.namespace, strict.from_numpy, strict.to_numpy)
+    return Library(
+        "strict",
+        strict.DEVICE,
+        strict.StrictArray,
+        strict.namespace,
+        strict.from_numpy,
+        strict.to_numpy,
+        strict.memory,
+    )
 
 
 _loaders: dict[str, Callable[[], Library]] = {"strict": _strict}  # devices whose library is imported at first use
@@ -121,6 +130,12 @@ def to_numpy(array: Array) -> Any:
     """The values as an ndarray: itself where it lives in host memory already, else a copy."""
     library = library_of(array)
     return np.asarray(array) if library is None else library.to_numpy(array)
+
+
+def memory_of(array: Array) -> Any:
+    """The object whose memory an array looks into: the array itself, or the one it is a view of."""
+    library = library_of(array)
+    return array if library is None else library.memory(array)
 
 
 def move(array: Array, device: str) -> Array:

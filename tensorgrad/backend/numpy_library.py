@@ -98,3 +98,10 @@ namespace = _NumpyNamespace(
 def settle(value: Any) -> Any:
     """An array, where NumPy handed back a scalar: 0-d results are arrays everywhere else."""
     return np.asarray(value) if isinstance(value, np.generic) else value
+
+
+def memory(array: Any) -> Any:
+    """The object whose memory an array looks into."""
+    while isinstance(array, np.ndarray) and array.base is not None:
+        array = array.base
+    return array

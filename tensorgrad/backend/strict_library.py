@@ -16,6 +16,8 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 
+from tensorgrad.backend import numpy_library
+
 strict.set_array_api_strict_flags(api_version="2024.12")
 
 DEVICE = "strict"
@@ -202,3 +204,8 @@ def from_numpy(array: Any) -> StrictArray:
 def to_numpy(array: StrictArray) -> Any:
     """A copy of the stand-in's array as an ndarray."""
     return np.array(np.from_dlpack(strict.asarray(array.inner, device=_HOST, copy=True)))
+
+
+def memory(array: StrictArray) -> Any:
+    """The object whose memory an array looks into: an ndarray, deep inside."""
+    return numpy_library.memory(array.inner._array)

@@ -17,6 +17,7 @@ from tensorgrad.backend.libraries import (
     item,
     library_among,
     library_of,
+    memory_of,
     move,
     namespace,
     on_device,
@@ -115,6 +116,18 @@ def test_a_move_copies():
     host = to_numpy(there)
     host[0] = 3.0
     assert to_numpy(there).tolist() == [1.0]
+
+
+def test_the_memory_of_a_view_is_that_of_the_array_it_looks_into():
+    array = np.arange(6.0)
+    for view in (array, array[1:], array.reshape(2, 3).T, array[::-1][:2][None]):
+        assert memory_of(view) is array
+    assert memory_of(array.copy()) is not array
+    there = strict(np.arange(6.0))
+    assert memory_of(there) is memory_of(there)
+    assert memory_of(there) is not memory_of(strict(np.arange(6.0)))
+    assert memory_of(STRICT.namespace.flip(there)) is memory_of(there)
+    assert memory_of(2.0) == 2.0
 
 
 def test_item_is_a_python_number():
