@@ -1,10 +1,12 @@
 """tensorgrad: a tape-based, define-by-run autograd engine on NumPy and CuPy, differentiable to any order."""
 
 from tensorgrad import random
+from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
 from tensorgrad.backend import get_default_dtype, set_default_dtype
 from tensorgrad.creation import (
     arange,
     asarray,
+    astype,
     empty,
     eye,
     from_dlpack,
@@ -34,7 +36,6 @@ from tensorgrad.ops import (
     argsort,
     asin,
     asinh,
-    astype,
     atan,
     atan2,
     atanh,
@@ -292,6 +293,8 @@ __all__ = [
     "Drawing",
     "Tape",
     "Tensor",
+    "__array_api_version__",
+    "__array_namespace_info__",
     "__version__",
     "abs",
     "acos",

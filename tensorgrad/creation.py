@@ -54,6 +54,20 @@ def asarray(
 _NEEDS_COPY = "asarray: copy=False, but another dtype, another device, a leaf or a list needs an array of its own"
 
 
+def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = None) -> Any:
+    """The values in another dtype, on another device where one is named.   (...) -> (...)
+
+    Floating and complex targets carry the gradient; integer and boolean ones end it. copy: whether values that are as
+    wanted already are copied. Raises TypeError for a complex tensor in a real dtype.
+
+    >>> import tensorgrad as tg
+    >>> tg.astype(tg.asarray([1.0, 2.0]), tg.int64)
+    Tensor([1, 2])
+    """
+    changed = x if not copy and x.dtype == np.dtype(dtype) else ops.astype(x, dtype)
+    return changed if device is None else ops.asarray(changed, device=device)
+
+
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
     """A tensor that shares the memory of another library's array.   (...) -> (...)
 

@@ -229,6 +229,8 @@ class Tensor(Traced):
         return array
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", "2024.12"):
+            raise ValueError(f"there is no version {api_version} of the array API here; ask for '2024.12'")
         return sys.modules[__package__ or "tensorgrad"]
 
     def __dlpack__(self, **keywords: Any) -> Any:

@@ -178,3 +178,13 @@ def test_from_dlpack_takes_what_speaks_it():
         with pytest.raises(RuntimeError, match=r"from_dlpack: DLPack carries values only; call detach\(\)"):
             tg.from_dlpack(refused)
     assert tg.from_dlpack(x.detach()).tolist() == [1.0]
+
+
+def test_astype_copies_unless_told_and_moves_with_its_gradient():
+    x = tg.asarray([1.0, 2.0], dtype="float64", requires_grad=True, device="cpu")
+    assert tg.astype(x, "float64", copy=False) is x
+    assert tg.astype(x, "float64") is not x
+    moved = tg.astype(x, "float32", device="strict")
+    assert (moved.device, moved.dtype) == ("strict", tg.float32)
+    (moved * moved).sum().backward()
+    assert (x.grad.device, x.grad.dtype, x.grad.tolist()) == ("cpu", tg.float64, [2.0, 4.0])

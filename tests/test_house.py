@@ -52,7 +52,7 @@ FLOORS: list[set[str]] = [
     {"backward"},
     {"interchange"},
     {"tensor"},
-    {"creation"},
+    {"creation", "array_api"},
     {"random", "transforms", "recompute", "diagnosis", "drawing"},
     {"testing"},
     {"models"},
