@@ -92,6 +92,10 @@ from tensorgrad.ops.arrays import (
     zeros,
 )
 from tensorgrad.ops.arrays import bool_ as bool
+from tensorgrad.ops.attention import (
+    attention,
+    scaled_dot_product_attention,
+)
 from tensorgrad.ops.convolution import (
     conv1d,
     conv2d,
@@ -111,6 +115,9 @@ from tensorgrad.ops.distance import (
     mse_loss,
     smooth_l1_loss,
     triplet_margin_loss,
+)
+from tensorgrad.ops.dropout import (
+    dropout,
 )
 from tensorgrad.ops.elementwise import (
     abs,
@@ -376,6 +383,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "attention",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -434,6 +442,7 @@ __all__ = [
     "dice_loss",
     "diff",
     "divide",
+    "dropout",
     "e",
     "eigh",
     "eigvalsh",
@@ -584,6 +593,7 @@ __all__ = [
     "running_logsumexp",
     "running_places",
     "safe_sqrt",
+    "scaled_dot_product_attention",
     "scatter_add",
     "searchsorted",
     "segment_max",

@@ -278,6 +278,21 @@ def zero_vectors() -> None:
     _expect(_slopes(lambda x: ops.normalize(x, eps=0.25), [[0.0, 0.0]]), [[[4, 4]]])
 
 
+@convention("attention")
+def queries_that_see_nothing() -> None:
+    """A query that may look nowhere gets zeros from `scaled_dot_product_attention`, and gradients of 0 to any order."""
+    see = Tensor([[True, False], [False, False]])
+
+    def look(x: Any) -> Any:
+        return ops.scaled_dot_product_attention(x, x, x * Tensor([[1.0, 2.0], [3.0, 4.0]], dtype="float64"), see)
+
+    with np.errstate(all="raise"):
+        x = _leaf([[1.0, 2.0], [3.0, 4.0]])
+        _expect(look(x).tolist(), [[1, 4], [0, 0]])
+        _expect(_slopes(look, x.tolist()), [[[1, 2], [0, 0]]])
+        _expect(_bends(look, x.tolist()), [[[0, 0], [0, 0]]])
+
+
 # ── NaN and infinities ──────────────────────────────────────────────────────────────────────────────────────
 
 

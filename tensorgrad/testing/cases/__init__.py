@@ -5,8 +5,10 @@ from tensorgrad.testing.cases import (
     activation,
     arithmetic,
     arrays,
+    attention,
     convolution,
     distance,
+    dropout,
     elementwise,
     factorization,
     indexing,
@@ -47,6 +49,8 @@ CASES: list[Case] = [
     *sampling.CASES,
     *loss.CASES,
     *distance.CASES,
+    *dropout.CASES,
+    *attention.CASES,
 ]
 
 __all__ = ["CASES"]
