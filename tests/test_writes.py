@@ -269,6 +269,22 @@ def test_who_is_sole_owner():
     assert not is_sole_owner(tg.ones(3, device="strict"))
 
 
+def test_an_index_may_be_shuffled_before_the_sweep():
+    x, order = leaf([1.0, 2.0, 3.0]), np.array([0, 1])
+    y = x[order].sum() + x[(order,)].sum()
+    z = x * 1.0
+    z[order] = 0.0
+    order[:] = 2
+    (y + z.sum()).backward()
+    assert x.grad.tolist() == [2.0, 2.0, 1.0]
+    chosen = tg.asarray([0, 1])
+    y = x[chosen].sum()
+    chosen[0] = 2
+    x.grad = None
+    y.backward()
+    assert x.grad.tolist() == [1.0, 1.0, 0.0]
+
+
 def test_a_write_that_reads_its_own_tensor_reads_the_old_value():
     x = tg.asarray([1.0, 2.0, 3.0])
     x[1:] = x[:-1]

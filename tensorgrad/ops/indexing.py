@@ -12,7 +12,7 @@ from tensorgrad.ops.arrays import arange, device_of, floating
 from tensorgrad.ops.elementwise import astype
 from tensorgrad.ops.shape import expand_dims, flatten, normal_axes, reshape
 from tensorgrad.primitive import op
-from tensorgrad.tape import Traced
+from tensorgrad.tape import Traced, is_recording
 
 
 def array_of(x: Any) -> Any:
@@ -35,12 +35,17 @@ def like(x: Any, values: Any) -> Any:
 
 
 def as_key(key: Any) -> Any:
-    """An index as the op keeps it: tensors in it replaced by their arrays, lists by index arrays."""
+    """An index as the op keeps it: tensors in it replaced by their arrays, lists by index arrays.
+
+    An ndarray is copied while recording: a shuffle of it before the sweep would send the gradient elsewhere.
+    """
     if isinstance(key, tuple):
         return tuple([as_key(each) for each in key])
     if isinstance(key, Traced):
         key = key.data
-    if isinstance(key, list):
+    elif type(key) is np.ndarray and is_recording():
+        key = key.copy()
+    elif isinstance(key, list):
         key = np.asarray(key, dtype=np.int64 if not key else None)
     if is_array(key) and key.dtype.kind not in "biu":
         raise IndexError(f"an index array holds integers or booleans, not {key.dtype}; use astype first")
