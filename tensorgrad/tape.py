@@ -548,7 +548,7 @@ CONSTANT = _Constant()
 
 def describe(record: Record) -> str:
     """A record for an error message: the op, its result, its scope, and the user's line where it is known."""
-    what = "a leaf" if record.op is None else record.op.name
+    what = "a leaf" if record.op is None else record.op.title
     text = f"{what} -> {kind_of(record)}"
     if record.scope.name:
         text += f" in {record.scope.name}"

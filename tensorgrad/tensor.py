@@ -254,7 +254,7 @@ class Tensor(Traced):
         if isinstance(record, Leaf):
             notes.append("requires_grad=True")
         elif record is not None:
-            notes.append(f"op={record.op.name}")
+            notes.append(f"op={record.op.title}")
         return f"Tensor({', '.join([values, *notes])})"
 
     def __format__(self, spec: str) -> str:
