@@ -177,6 +177,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "ties = ties - astype(ties == 0.0, ties.dtype)",
     ): "0 divided by -1 is 0, as by 1",
     (
+        "pooling._shared",
+        "ties = ties + astype(ties == 0.0, ties.dtype)",
+        "ties = ties - astype(ties == 0.0, ties.dtype)",
+    ): "0 divided by -1 is 0, as by 1",
+    (
         "reduction._prod_dx",
         "if len(axes) == 1:",
         "if False:",

@@ -148,15 +148,16 @@ def two_that_tie_share() -> None:
     _expect(_slopes(ops.minimum, [1.0, 2.0, 3.0], [1.0, 3.0, 2.0]), [[0.5, 1, 0], [0.5, 0, 1]])
 
 
-@convention("max", "min")
+@convention("max", "min", "max_windows", "min_windows")
 def many_that_tie_share() -> None:
-    """`max`, `min` and `max_pool2d` share the gradient equally among the elements that tie."""
+    """`max`, `min` and pooling by them share the gradient equally among the elements that tie."""
     x = [[1.0, 3.0, 3.0], [2.0, 2.0, 2.0]]
     third = 1 / 3
     _expect(_slopes(lambda x: ops.max(x, axis=1), x), [[[0, 0.5, 0.5], [third, third, third]]])
     _expect(_slopes(lambda x: ops.min(x, axis=1, keepdims=True), x), [[[1, 0, 0], [third, third, third]]])
     _expect(_slopes(ops.max, x), [[[0, 0.5, 0.5], [0, 0, 0]]])
     _expect(_slopes(lambda x: ops.max_pool2d(x, 2), [[[[1.0, 4.0], [4.0, 0.0]]]]), [[[[[0, 0.5], [0.5, 0]]]]])
+    _expect(_slopes(lambda x: ops.min_pool2d(x, (1, 2), stride=1), [[[[1.0, 1.0, 1.0]]]]), [[[[[0.5, 1, 0.5]]]]])
 
 
 @convention("running_places", "argsort", "largest_of_segments", "unique_places")
@@ -313,7 +314,7 @@ def where_keeps_nan_where_it_is() -> None:
         _expect([x.grad.tolist(), y.grad.tolist()], [[wild, 0], [0, 1]])
 
 
-@convention("maximum", "minimum", "max", "min")
+@convention("maximum", "minimum", "max", "min", "max_windows", "min_windows")
 def a_nan_wins_nothing() -> None:
     """Where `maximum`, `minimum`, `max` or `min` is NaN, the gradient is 0."""
     with np.errstate(invalid="ignore"):
@@ -321,6 +322,9 @@ def a_nan_wins_nothing() -> None:
             _expect(_slopes(two, [np.nan, 1.0], [1.0, np.nan]), [[0, 0], [0, 0]])
         for many in (ops.max, ops.min):
             _expect(_slopes(lambda x, many=many: many(x, axis=1), [[np.nan, 1.0], [2.0, 2.0]]), [[[0, 0], [0.5, 0.5]]])
+        for pool in (ops.max_pool2d, ops.min_pool2d):
+            image = [[[[np.nan, 1.0, 2.0, 2.0]]]]
+            _expect(_slopes(lambda x, pool=pool: pool(x, (1, 2)), image), [[[[[0, 0, 0.5, 0.5]]]]])
 
 
 @convention("logsumexp")
