@@ -1,4 +1,4 @@
-"""tensorgrad: a tape-based, define-by-run autograd engine on NumPy and CuPy, differentiable to any order."""
+"""tensorgrad: a tape-based, define-by-run autograd engine on NumPy, differentiable to any order."""
 
 from tensorgrad import random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__

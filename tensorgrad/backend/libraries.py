@@ -39,7 +39,12 @@ _SCALARS = (bool, int, float, complex)
 
 
 def _strict() -> Library:
-    from tensorgrad.backend import strict_library as strict
+    try:
+        from tensorgrad.backend import strict_library as strict
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            f"the device 'strict' needs the package {missing.name}: from a clone, pip install -e \".[test]\""
+        ) from missing
 
     return Library(
         "strict",
