@@ -104,7 +104,7 @@ def test_scores_of_any_size_overflow_nowhere() -> None:
 
 def test_a_learned_bias_has_a_gradient_of_its_own_shape() -> None:
     q, k, v = map(tg.asarray, _three())
-    bias = tg.zeros((3, 1, 6), dtype=tg.float64, requires_grad=True)
+    bias = tg.zeros((3, 1, 6), dtype=tg.float64, device=q.device, requires_grad=True)
     (tg.scaled_dot_product_attention(q, k, v, bias) ** 2).sum().backward()
     assert bias.grad.shape == (3, 1, 6)
     np.testing.assert_allclose(np.sum(bias.grad.tolist(), axis=-1), 0, atol=1e-12)  # softmax sees no shift
