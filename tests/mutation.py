@@ -186,6 +186,46 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if len(axes) == 1:",
         "if False:",
     ): "several axes made one, of which there is one",
+    (
+        "numerical._convolve_d",
+        "whole = add_at(g, (slice(*_window(n, m, mode)),), (n + m - 1,))",
+        "whole = add_at(g, (slice(*_window(m, n, mode)),), (n + m - 1,))",
+    ): "what a mode keeps does not depend on which vector is first",
+    (
+        "numerical._convolve_d",
+        "return convolve_vectors(whole, flip(other), 'valid')",
+        "return convolve_vectors(flip(other), whole, 'valid')",
+    ): "convolution commutes",
+    (
+        "scan._cumulative_prod_dx",
+        "return zeros_like(x)",
+        "return x",
+    ): "x is empty there",
+    (
+        "scan._from_the_end",
+        "for doubling in range((n - 1).bit_length()):",
+        "for doubling in range((1 - n).bit_length()):",
+    ): "a number has as many bits as its negative",
+    (
+        "scan._from_the_end",
+        "if 2 * d < n:",
+        "if 2 * d <= n:",
+    ): "where they are equal the factors left are none",
+    (
+        "scan._running_logsumexp_dx",
+        "if not out.shape[axis]:",
+        "if False:",
+    ): "NumPy takes slices of empty arrays, which the strict library does not",
+    (
+        "scan._running_logsumexp_dx",
+        "return g",
+        "return -g",
+    ): "g is empty there",
+    (
+        "scatter._largest_of_segments_dx",
+        "ties = ties + astype(ties == 0.0, ties.dtype)",
+        "ties = ties - astype(ties == 0.0, ties.dtype)",
+    ): "0 divided by -1 is 0, as by 1",
 }
 
 

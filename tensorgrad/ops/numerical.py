@@ -209,7 +209,7 @@ def _convolve_d(g: Array, other: Array, n: int, mode: str) -> Array:
     """The gradient of one vector, of length n: g against the other, where they overlap wholly."""
     m = other.shape[0]
     whole = add_at(g, (slice(*_window(n, m, mode)),), (n + m - 1,))
-    return convolve_vectors(whole, flip(other, axis=0), "valid")
+    return convolve_vectors(whole, flip(other), "valid")
 
 
 convolve_vectors.vjp(

@@ -88,13 +88,13 @@ def _from_the_end(a: Array, b: Array, axis: int) -> Array:
 
     In log2(n) steps: after the one over d places, b_i holds what 2 d places from i on give, and a_i the product of 2 d.
     """
-    n, d = b.shape[axis], 1
-    while d < n:
+    n = b.shape[axis]
+    for doubling in range((n - 1).bit_length()):
+        d = 1 << doubling
         ahead = b[along(axis, slice(None, n - d))] + a * b[along(axis, slice(d, None))]
         b = concat([ahead, b[along(axis, slice(n - d, None))]], axis=axis)
         if 2 * d < n:
             a = a[along(axis, slice(None, n - 2 * d))] * a[along(axis, slice(d, None))]
-        d = 2 * d
     return b
 
 

@@ -94,10 +94,15 @@ def quantile(x: Any, q: Any, /, axis: Axis = None, keepdims: bool = False, *, in
     if interpolation not in INTERPOLATIONS:
         allowed = ", ".join(map(repr, INTERPOLATIONS))
         raise ValueError(f"quantile: interpolation is {interpolation!r}; it may be {allowed}")
+    return _at_shares(x, q, axis, keepdims, interpolation, "quantile")
+
+
+def _at_shares(x: Any, q: Any, axis: Axis, keepdims: bool, interpolation: str, what: str) -> Any:
+    """The quantiles, for whoever asked for them."""
     shares = np.asarray(to_numpy(array_of(q)), dtype=np.float64)
     if shares.ndim > 1 or not np.all((shares >= 0) & (shares <= 1)):
         raise ValueError(f"quantile: q is a number from 0 to 1 or a vector of them, got {shares.tolist()}")
-    lines = _lines(x, axis, "quantile")
+    lines = _lines(x, axis, what)
     n = lines.shape[-1]
     ordered = sort(lines)
     ranks = shares * (n - 1)
@@ -157,7 +162,7 @@ def median(x: Any, /, axis: Axis = None, keepdims: bool = False) -> Any:
     >>> tg.median(tg.asarray([4.0, 1.0, 2.0]))
     Tensor(2., dtype=float32)
     """
-    return quantile(x, 0.5, axis, keepdims, interpolation="midpoint")
+    return _at_shares(x, 0.5, axis, keepdims, "midpoint", "median")
 
 
 # ── distinct elements ───────────────────────────────────────────────────────────────────────────────────────
