@@ -108,13 +108,14 @@ def _quotient(x: Array, y: Array) -> Array:
     return x / where(nothing, ones_like(y), y)
 
 
-def _refuse_phases(turned: Array, gradient: Array, what: str, vectors: str) -> None:
-    """Raise where a complex loss depends on the phases of vectors, which are arbitrary."""
-    host, size = to_numpy(raw(turned)), np.abs(to_numpy(raw(gradient)))
-    if host.size and np.abs(host).max() > 0.01 * size.max() + 100 * np.finfo(host.dtype).eps:
+def _refuse_phases(turned: Array, gradient: Array, what: str) -> None:
+    """Raise where a complex loss depends, beyond rounding, on the phases of vectors."""
+    host = to_numpy(raw(turned))
+    rounding = 0.01 * np.abs(to_numpy(raw(gradient))).max(initial=0.0) + 100 * np.finfo(host.dtype).eps
+    if (np.abs(host) > rounding).any():
         raise ValueError(
-            f"{what}: the loss depends on the phases of the {vectors}, which are arbitrary, so it has no gradient; "
-            "use functions that no phase changes, such as abs(v) ** 2 or v diag(f) v^H"
+            f"{what}, which are arbitrary, so it has no gradient; use functions that no phase changes, such as "
+            "abs(v) ** 2 or v diag(f) v^H"
         )
 
 
@@ -179,8 +180,8 @@ def _small(dtype: Any) -> float:
 
 
 def _well_conditioned(x: Array, inverse: Array) -> bool:
-    sizes = [np.linalg.norm(to_numpy(raw(each)), axis=(-2, -1)) for each in (x, inverse)]
-    return bool((sizes[0] * sizes[1] * _small(x.dtype) <= x.shape[-1]).all())
+    size, inverse_size = (np.linalg.norm(to_numpy(raw(each)), axis=(-2, -1)) for each in (x, inverse))
+    return bool((size * inverse_size * _small(x.dtype) <= 1.0).all())
 
 
 def _cofactors(x: Array) -> Array:
@@ -286,13 +287,12 @@ def _qr_parts_joint(g: Any, out: Any) -> Any:
     (g_q, g_r), (q, r) = g, out
     g_q, g_r = conjugate(g_q), conjugate(g_r)
     k = q.shape[-1]
-    beyond = matmul(q, g_r[..., k:])  # a wide x is [X1 X2]: Q R1 = X1, R2 = Q^H X2
-    if r.shape[-1] > k:
-        g_q = g_q + matmul(q, matmul(r[..., k:], adjoint(g_r[..., k:])))
-        r, g_r = r[..., :k], g_r[..., :k]
+    beyond, g_beyond = r[..., k:], g_r[..., k:]  # a wide x is [X1 X2]: X1 = Q R1, R2 = Q^H X2
+    r, g_r = r[..., :k], g_r[..., :k]
+    g_q = g_q + matmul(q, matmul(beyond, adjoint(g_beyond)))
     m = matmul(r, adjoint(g_r)) - matmul(adjoint(g_q), q)
     first = adjoint(solve(r, adjoint(g_q + matmul(q, _mirror_lower(m)))))
-    return (conjugate(concat([first, beyond], axis=-1)),)
+    return (conjugate(concat([first, matmul(q, g_beyond)], axis=-1)),)
 
 
 qr_parts.vjp(joint=_qr_parts_joint)
@@ -344,8 +344,8 @@ def _eigh_joint(g: Any, out: Any) -> Any:
     one = identity_like(v)
     turned = matmul(adjoint(v), conjugate(g_v))
     if v.dtype.kind == "c":
-        _refuse_phases(imag(diagonal(turned)), g_v, "eigh", "eigenvectors")
-    gaps = w[..., None, :] - w[..., :, None] + one
+        _refuse_phases(imag(diagonal(turned)), g_v, "eigh: the loss depends on the phases of the eigenvectors")
+    gaps = w[..., None, :] - w[..., :, None]
     middle = _quotient(turned * (1.0 - one), gaps) + g_w[..., None, :] * one
     return (conjugate(hermitian(matmul(matmul(v, middle), adjoint(v)))),)
 
@@ -383,11 +383,13 @@ def _svd_parts_joint(g: Any, out: Any) -> Any:
     middle = g_s[..., None, :] * one
     if u.dtype.kind == "c":
         both = concat([g_u.mT, g_vh], axis=-1)
-        _refuse_phases(imag(diagonal(left + right)), both, "svd", "singular vectors")
+        _refuse_phases(
+            imag(diagonal(left + right)), both, "svd: the loss depends on the phases of the singular vectors"
+        )
         middle = middle + one * _quotient(1j * imag(diagonal(left)), s)[..., None, :]
     left, right = left - adjoint(left), right - adjoint(right)
     rows, columns = s[..., None, :], s[..., :, None]
-    gaps = (rows - columns) * (rows + columns) + one
+    gaps = (rows - columns) * (rows + columns)
     middle = middle + _quotient((left * rows + columns * right) * (1.0 - one), gaps)
     found = matmul(matmul(u, middle), vh)
     if u.shape[-2] > u.shape[-1]:  # what leaves the span of U

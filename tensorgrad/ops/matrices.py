@@ -21,7 +21,7 @@ from tensorgrad.ops.factorization import (
 )
 from tensorgrad.ops.products import matmul
 from tensorgrad.ops.reduction import max, min, safe_sqrt, sum
-from tensorgrad.ops.shape import broadcast_to, concat, expand_dims
+from tensorgrad.ops.shape import concat, expand_dims
 from tensorgrad.primitive import op
 
 # ── norms ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -252,8 +252,7 @@ def _halvings(x: Array) -> Any:
 def _matrix_exp_dx(g: Array, x: Array) -> Array:
     """exp([[x^T, g], [0, x^T]]) has the derivative at x^T along g in its upper corner: the adjoint of that at x."""
     n = x.shape[-1]
-    xt = broadcast_to(x.mT, g.shape)
-    rows = [concat([xt, g], axis=-1), concat([zeros_like(g), xt], axis=-1)]
+    rows = [concat([x.mT, g], axis=-1), concat([zeros_like(g), x.mT], axis=-1)]
     return matrix_exp(concat(rows, axis=-2))[..., :n, n:]
 
 

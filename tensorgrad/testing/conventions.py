@@ -397,25 +397,69 @@ def integers_never_record() -> None:
 @convention("eigh", "svd_parts")
 def vectors_have_arbitrary_phases() -> None:
     """`eigh` and `svd` of complex matrices: a loss that depends on the phases of the vectors is refused in a sweep."""
-    x = [[2.0, 0.5 + 0.3j], [0.5 - 0.3j, 4.0]]
-    for vectors in (ops.eigh(_leaf(x)).eigenvectors, ops.svd(_leaf(x)).U, ops.svd(_leaf(x)).Vh):
-        loss = ops.sum(ops.real(vectors) + ops.imag(vectors))
-        _refuses(ValueError, loss.backward)
+    values = [[2.0, 0.5 + 0.3j], [0.5 - 0.3j, 4.0]]
+    for name in ("U", "Vh", "eigenvectors"):
+        for size in (1.0, 1e-4):
+            x = _leaf(values)
+            vectors = getattr(ops.eigh(x) if name == "eigenvectors" else ops.svd(x), name)
+            _refuses(ValueError, ops.sum((ops.real(vectors) + ops.imag(vectors)) * size).backward)
+        for size in (0.0, 1e9):  # what no phase changes, and beside it rounding
+            x = _leaf(values)
+            vectors = getattr(ops.eigh(x) if name == "eigenvectors" else ops.svd(x), name)
+            squares = ops.abs(vectors) ** 2
+            ops.sum(squares * size + (squares - ops.real(vectors * ops.conj(vectors)))).backward()
 
 
 # ── matrices ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _three_derivatives(function: Callable[..., Any], values: Any) -> list[Any]:
+    """The gradient, and those of its sum and of that one's, with weights that tell elements apart."""
+    x = _leaf(values)
+    weights = np.cos(np.arange(x.size)).reshape(x.shape)
+    found, total = [], ops.sum(function(x))
+    for _ in range(3):
+        total.backward(create_graph=True)
+        found.append(x.grad.tolist())
+        total, x.grad = ops.sum(x.grad * _leaf(weights).detach()), None
+        if not total.requires_grad:
+            break
+    return found
+
+
 @convention("det")
 def det_of_singular_matrices() -> None:
     """`det` of a singular matrix, or of one near it, has its cofactors for a gradient, to any order."""
-    for x in ([[1.0, 2.0], [2.0, 4.0]], [[1.0, 0.0], [0.0, 1e-12]]):
-        (a, b), (c, d) = x
-        np.testing.assert_allclose(_slopes(ops.det, x)[0], [[d, -c], [-b, a]], rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(_bends(ops.det, x)[0], [[1.0, -1.0], [-1.0, 1.0]], rtol=1e-12)
-    rank_one = [[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-1.0, -2.0, -3.0]]
-    np.testing.assert_allclose(_slopes(ops.det, rank_one)[0], np.zeros((3, 3)), atol=1e-13)
-    np.testing.assert_allclose(_bends(ops.det, rank_one)[0], [[-3, 6, -3], [2, -4, 2], [1, -2, 1]], atol=1e-12)
+
+    def polynomial(x: Any) -> Any:
+        a, b, c = (x[..., place, :] for place in range(3))
+        return ops.sum(a * ops.cross(b, c), axis=-1)
+
+    regular = np.asarray([[1.0, 2.0, 3.0], [2.0, 1.0, 1.0], [1.0, 3.0, 1.0]])
+    rank_one = np.asarray([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [-1.0, -2.0, -3.0]])
+    rank_two = np.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [5.0, 7.0, 9.0]])
+    near = np.diag([1.0, 2.0, 1e-12])
+    stack = np.stack([regular, rank_two, rank_one])
+    for x in (rank_one, rank_two, 0 * regular, near, 1e9 * near, 1e-9 * rank_two, stack):
+        size = np.abs(x).max() or 1.0
+        found, expected = (_three_derivatives(f, x) for f in (ops.det, polynomial))
+        for power, first, second in zip((2, 1, 0), found, expected, strict=True):
+            np.testing.assert_allclose(first, second, rtol=1e-10, atol=1e-12 * size**power)
+    _expect(_slopes(ops.det, [[1e-200, 0.0], [0.0, 1e-200]]), [[[1e-200, 0], [0, 1e-200]]])  # det itself is 0
+
+
+@convention("eigh", "svd_parts")
+def vectors_of_diagonal_and_singular_matrices() -> None:
+    """`eigh` and `svd` have the right derivatives where gradients vanish, and where one singular value is 0."""
+
+    def first_element(vectors: Any) -> Any:
+        return vectors[..., :1, :1] ** 2
+
+    x = [[1.0, 0.0], [0.0, 3.0]]  # cos^2 of an angle of (x01 + x10) / 2 over the gap of 2
+    _expect(_bends(lambda x: first_element(ops.eigh(x).eigenvectors), x), [[[0, -0.25], [-0.25, 0]]])
+    for name in ("U", "Vh"):
+        singular = _slopes(lambda x, name=name: getattr(ops.svd(x), name) ** 2 * ops.eye(2), [[1.0, 0.0], [0.0, 0.0]])
+        _expect(singular, [[[0, 0], [0, 0]]])
 
 
 @convention("eigh", "eigvalsh", "svd_parts", "svdvals")

@@ -110,7 +110,9 @@ def test_equal_eigenvalues_have_a_right_gradient_where_vectors_are_not_used() ->
 @pytest.mark.parametrize("f", [lambda x: tg.eigh(x).eigenvectors, lambda x: tg.svd(x).U])
 def test_vectors_of_equal_values_have_no_finite_gradient(f: Any) -> None:
     with np.errstate(all="ignore"):
-        found = gradient(lambda x: (f(x) * tg.asarray([[1.0, 2.0], [3.0, 5.0]], dtype="float64")).sum(), np.eye(2))
+        found = gradient(
+            lambda x: (f(x) * tg.asarray([[1.0, 2.0], [3.0, 5.0]], dtype="float64")).sum(), np.eye(2).tolist()
+        )
     assert not np.isfinite(found.tolist()).all()
 
 

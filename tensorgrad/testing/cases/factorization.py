@@ -91,7 +91,7 @@ CASES = [
         _name="det of matrices that are often singular",
     ),
     case(ops.slogdet, np.linalg.slogdet, x=matrices("*b n n"), _complex=True),
-    case(slogdet_together, x=matrices("*b n n"), _complex=True),
+    case(slogdet_together, x=matrices("*b n n"), _complex=True, _proves=(ops.slogdet,)),
     case(ops.cholesky, _cholesky, x=matrices("*b n n"), upper=st.booleans(), _sizes={"n": (1, 3)}, _complex=True),
     case(ops.qr_parts, np.linalg.qr, x=matrices("*b m n"), _sizes=TALL, _complex=True),
     case(ops.qr_parts, np.linalg.qr, x=matrices("*b m n"), _sizes=WIDE, _name="qr of wide matrices", _complex=True),
@@ -113,8 +113,8 @@ CASES = [
     ),
     # The signs that LAPACK gives a vector may change from one matrix to the next one.
     case(ops.eigh, lambda x: np.linalg.eigh(_hermitian(x)), x=separated("*b n n"), _order=0, _complex=True),
-    case(eigh_turned, x=separated("*b n n")),
-    case(eigh_rebuilt, _eigh_rebuilt, x=separated("*b n n"), _complex=True),
+    case(eigh_turned, x=separated("*b n n"), _proves=(ops.eigh,)),
+    case(eigh_rebuilt, _eigh_rebuilt, x=separated("*b n n"), _complex=True, _proves=(ops.eigh,)),
     case(ops.eigvalsh, lambda x: np.linalg.eigvalsh(_hermitian(x)), x=separated("*b n n"), _complex=True),
     case(
         ops.svd_parts,
@@ -131,9 +131,9 @@ CASES = [
         _order=0,
         _complex=True,
     ),
-    case(svd_turned, x=separated("*b m n")),
-    case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True),
-    case(svd_sides, x=separated("*b m n"), _complex=True),
+    case(svd_turned, x=separated("*b m n"), _proves=(ops.svd_parts,)),
+    case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True, _proves=(ops.svd_parts,)),
+    case(svd_sides, x=separated("*b m n"), _complex=True, _proves=(ops.svd_parts,)),
     case(ops.full_svd, lambda x: np.linalg.svd(x), x=separated("*b m n"), _order=0, _complex=True),
     case(ops.svdvals, np.linalg.svdvals, x=separated("*b m n"), _complex=True),
 ]
