@@ -80,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     parser.add_argument("--folder", type=Path, default=timing.RESULTS, help="where the result goes")
     chosen = parser.parse_args(arguments)
 
+    facts = timing.machine()
     with tempfile.TemporaryDirectory() as folder:
         compiled = Path(folder)
         turns = {module: partial(turn, compiled, module) for module in ("tensorgrad", "numpy")}
@@ -94,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
     }
     print("packages loaded:", ", ".join(packages))
     print("slowest modules beyond numpy, ms:", ", ".join(f"{name} {ms:.1f}" for name, ms in list(own.items())[:8]))
-    return timing.save("imports", figures, details, timing.machine(), chosen.folder)
+    return timing.save("imports", figures, details, facts, chosen.folder)
 
 
 if __name__ == "__main__":

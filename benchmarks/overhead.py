@@ -167,6 +167,7 @@ def main(arguments: Sequence[str] | None = None) -> Path | None:
         serve(chosen.engine, chosen.length, chosen.threads)
         return None
 
+    facts = timing.machine("torch", "autograd")
     names = ["tensorgrad", *[name for name in ("torch", "autograd") if timing.has(name)], "numpy"]
     settings = ["--length", str(chosen.length), "--threads", str(chosen.threads)]
     workers = {name: timing.Worker(__file__, "--engine", name, *settings) for name in names}
@@ -186,7 +187,7 @@ def main(arguments: Sequence[str] | None = None) -> Path | None:
         figures += [each.figure(f"{workload}, {name}", "us per op", unit) for name, each in taken.items()]
     for worker in workers.values():
         worker.close()
-    return timing.save("overhead", figures, details, timing.machine("torch", "autograd"), chosen.folder)
+    return timing.save("overhead", figures, details, facts, chosen.folder)
 
 
 if __name__ == "__main__":

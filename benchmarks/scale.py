@@ -135,6 +135,7 @@ def main(arguments: Sequence[str] | None = None) -> Path | None:
         print(json.dumps(memory(chosen.memory)))
         return None
 
+    facts = timing.machine()
     figures: list[timing.Figure] = []
     details: dict[str, Any] = {}
     for what, sizes, fan in (("chain", chosen.sizes, False), ("fan-out", chosen.fans, True)):
@@ -158,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> Path | None:
     details["bytes per record"] = memory_of_fresh_process(max(chosen.sizes))
     for kind, value in details["bytes per record"].items():
         figures.append(timing.Figure(f"memory of a chain, {kind}", value, "bytes per record", BYTES))
-    return timing.save("scale", figures, details, timing.machine(), chosen.folder)
+    return timing.save("scale", figures, details, facts, chosen.folder)
 
 
 if __name__ == "__main__":

@@ -144,5 +144,7 @@ def test_a_ratio_is_taken_within_each_round(benchmark):
     figure = timing.ratio("ours", ours, peer, goal=0.4)
     assert (figure.value, figure.least, figure.verdict) == (0.5, 0.25, "holds by the minima")
     assert timing.ratio("ours", ours, peer, goal=0.5).verdict == "holds"
+    assert timing.ratio("ours", peer, ours, goal=2.0).verdict == "holds by the median"
+    assert timing.Figure("bytes", 300.0, goal=400).verdict == "holds"
     assert timing.ratio("ours", ours, peer, goal=0.2).verdict == "missed"
     assert timing.ratio("ours", ours, peer).verdict == ""
