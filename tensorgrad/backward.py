@@ -63,7 +63,7 @@ class Pending:
             self.gradients[record] = {place: gradient}
             heappush(self.heap, record)
         else:
-            waiting[place] = waiting[place] + gradient if place in waiting else gradient
+            waiting[place] = gradient  # a fan is younger than its record and older than all uses: it comes once
 
 
 def sweep(

@@ -87,9 +87,8 @@ def latest_write() -> int:
 
 def was_written(array: Any, since: float) -> bool:
     """Whether the memory that an array looks into was written in place, as a leaf's, since a time."""
-    memory = memory_of(array)
-    found = _written.get(id(memory))
-    return found is not None and found[1] > since and found[0]() is memory
+    found = _written.get(id(memory_of(array)))
+    return found is not None and found[1] > since
 
 
 def is_sole_owner(target: Traced) -> bool:

@@ -138,6 +138,22 @@ def test_a_recorded_sweep_under_no_grad_is_recorded_and_the_mode_stays():
     assert x.grad.tolist() == [12.0]
 
 
+def test_what_a_rule_records_itself_is_in_the_scope_of_the_sweep():
+    seen = []
+
+    def rule(g):
+        assert not is_recording()
+        with tg.enable_grad():
+            seen.append((leaf([1.0]) * 2.0).record.scope.name)
+        return g
+
+    with tg.scope("forward"):
+        y = op_with_rule(rule)(leaf([1.0]))
+    with tg.scope("sweep"):
+        y.backward()
+    assert seen == ["sweep"]
+
+
 def test_gradients_of_gradients_of_gradients():
     x = leaf([0.5, -1.5])
     y = tg.sin(x).sum()
@@ -318,6 +334,19 @@ def test_gradients_share_memory_with_nothing(create_graph):
         for second in arrays[place + 1 :]:
             assert not np.shares_memory(first, second)
     assert all(array.flags.writeable and array.base is None for array in arrays_of(x, y, z, middle))
+
+
+@pytest.mark.numpy_only(reason="flags of ndarrays")
+@pytest.mark.parametrize(
+    "view", [lambda x: x.sum(), lambda x: x.mean(axis=0).sum(), lambda x: x.reshape(4).sum(), lambda x: x.T]
+)
+def test_a_gradient_is_never_a_view(view):
+    x = leaf([[1.0, 2.0], [3.0, 4.0]])
+    y = view(x)
+    y.backward(np.ones(y.shape))
+    assert x.grad.data.base is None
+    assert x.grad.data.flags.writeable
+    x.grad.data *= 2.0  # as an optimizer clips it
 
 
 @pytest.mark.numpy_only(reason="np.shares_memory")

@@ -14,6 +14,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import backward
+from tensorgrad.backend import default_device
 from tensorgrad.tape import is_recording
 
 
@@ -64,15 +65,16 @@ def test_threads_record_and_sweep_tapes_of_their_own():
 
 
 def test_threads_that_share_a_leaf_lose_no_gradient():
-    shared, other = leaf([0.0, 0.0]), leaf([0.0])
-    rounds, threads = 50, 8
+    size = 20_000 if default_device() == "cpu" else 2  # NumPy lets other threads run while it adds large arrays
+    shared, other = leaf([0.0] * size), leaf([0.0])
+    rounds, threads = 30, 8
 
     def work(place):
         for _ in range(rounds):
             ((shared * float(place)).sum() + other.sum()).backward()
 
     in_threads(work, threads)
-    assert shared.grad.tolist() == [rounds * sum(range(threads))] * 2
+    assert set(shared.grad.tolist()) == {float(rounds * sum(range(threads)))}
     assert other.grad.tolist() == [rounds * threads]
 
 

@@ -363,6 +363,15 @@ def test_equality_is_elementwise_and_hash_is_identity():
     assert (x == [1.0, 2.0]) is False
 
 
+def test_a_dtype_may_be_named_as_numpy_names_it_on_every_device():
+    for device in ("cpu", "strict"):
+        x = tg.asarray([1.0, 2.0], device=device)
+        for dtype in ("float64", np.float64, np.dtype("float64"), float):
+            assert x.astype(dtype).dtype == tg.float64
+            assert tg.zeros_like(x, dtype=dtype).dtype == tg.float64
+            assert tg.sum(x, dtype=dtype).dtype == tg.float64
+
+
 def test_transposes():
     x = here(np.arange(24.0).reshape(2, 3, 4))
     assert np.array_equal(x.T.numpy(), np.arange(24.0).reshape(2, 3, 4).T)
@@ -571,6 +580,13 @@ def test_a_subclass_keeps_its_class_and_attributes(way):
     assert type(y) is Named
     assert y.name == ["weight"]
     assert (y.name is x.name) == (way == "copy")
+
+
+def test_a_deep_copy_of_a_tensor_that_knows_itself_knows_itself():
+    x = Named([1.0])
+    x.me = x
+    y = copy.deepcopy(x)
+    assert y.me is y
 
 
 def test_a_deep_copy_keeps_what_is_shared_shared():
