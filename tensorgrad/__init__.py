@@ -1,6 +1,6 @@
 """tensorgrad: a tape-based, define-by-run autograd engine on NumPy, differentiable to any order."""
 
-from tensorgrad import linalg, random
+from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
 from tensorgrad.backend import get_default_dtype, set_default_dtype
 from tensorgrad.creation import (
@@ -392,6 +392,7 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fft",
     "finfo",
     "flatten",
     "flip",

@@ -3,6 +3,7 @@
 This package is itself a namespace of arrays: a kernel runs over it as over NumPy, with tensors for operands.
 """
 
+from tensorgrad.ops import fft as fft
 from tensorgrad.ops import linalg as linalg
 from tensorgrad.ops.activation import (
     celu,
@@ -185,6 +186,7 @@ from tensorgrad.ops.factorization import (
     svd_parts,
     svdvals,
 )
+from tensorgrad.ops.fourier import dft, half_dft, half_dft_inverse
 from tensorgrad.ops.indexing import (
     add_at,
     embedding,
@@ -438,6 +440,7 @@ __all__ = [
     "cumulative_trapezoid",
     "det",
     "device_of",
+    "dft",
     "diagonal",
     "dice_loss",
     "diff",
@@ -482,6 +485,8 @@ __all__ = [
     "greater_equal",
     "grid_sample",
     "group_norm",
+    "half_dft",
+    "half_dft_inverse",
     "hardsigmoid",
     "hardswish",
     "hardtanh",
