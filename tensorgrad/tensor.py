@@ -15,6 +15,7 @@ import numpy as np
 
 from tensorgrad import backend, ops
 from tensorgrad.backward import backward
+from tensorgrad.einops_backend import meet_einops
 from tensorgrad.interchange import UfuncDoor, answer_function
 from tensorgrad.ops.indexing import as_key
 from tensorgrad.primitive import return_as
@@ -577,3 +578,6 @@ def _rebuild(kind: type[Tensor], values: Any, requires_grad: bool, gradient: Any
     if gradient is not None:
         tensor.grad = of_array(backend.as_array(gradient, device=device))
     return tensor
+
+
+meet_einops()

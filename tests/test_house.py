@@ -50,7 +50,7 @@ FLOORS: list[set[str]] = [
     {"ops/sampling"},
     {"ops"},
     {"backward"},
-    {"interchange"},
+    {"interchange", "einops_backend"},
     {"tensor"},
     {"creation", "array_api", "linalg", "fft"},
     {"random", "transforms", "recompute", "diagnosis", "drawing"},
