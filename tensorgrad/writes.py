@@ -57,14 +57,18 @@ def refuse_write(target: Traced, what: str) -> None:
 
 
 def write_leaf(target: Traced, write: Callable[[Any], Any]) -> None:
-    """Change a leaf's array in place and note when: a sweep that would use the old value refuses."""
+    """Change the array of a leaf, or of an unrecorded tensor, in place and note when.
+
+    A sweep that would use the old value refuses. An array that may not be written to is replaced by a copy first.
+    """
     if library_of(target.data) is None:
         raise TypeError(f"a leaf holds an array, not a {type(target.data).__name__}")
     if getattr(getattr(target.data, "flags", None), "writeable", True) is False:
         target.data = target.data.copy()
     write(target.data)
-    assert isinstance(target.record, Leaf)
-    target.record.changed = note_write(target.data)
+    when = note_write(target.data)
+    if isinstance(target.record, Leaf):
+        target.record.changed = when
 
 
 _written: dict[int, tuple[ref[Any], int]] = {}  # the memory of leaves that was written in place, and when

@@ -11,7 +11,7 @@ import tensorgrad as tg
 from tensorgrad import writes
 from tensorgrad.backend import default_device
 from tensorgrad.tape import Traced
-from tensorgrad.writes import become, fitting, is_sole_owner, is_temporary, latest_write, was_written
+from tensorgrad.writes import become, fitting, is_sole_owner, is_temporary, latest_write, was_written, write_leaf
 
 
 def leaf(values, dtype="float64"):
@@ -414,6 +414,15 @@ def test_a_constant_that_shares_a_leafs_memory_is_watched_too():
         w += 10.0
     with pytest.raises(RuntimeError, match="multiply: its operand x1, a view of a leaf"):
         y.backward()
+
+
+def test_a_constant_written_as_a_leaf_is_refused_as_a_stale_one():
+    x, factor = leaf([1.0, 2.0]), here([3.0, 4.0], dtype="float64")
+    y = x * factor
+    write_leaf(factor, lambda array: array.__setitem__(..., 0.0))
+    assert factor.tolist() == [0.0, 0.0]
+    with pytest.raises(RuntimeError, match="written"):
+        y.sum().backward()
 
 
 def test_a_view_whose_values_no_rule_needs_may_change():
