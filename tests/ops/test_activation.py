@@ -10,8 +10,8 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.testing.cases.activation import CASES
-from tests.beside_torch import agree
 from tests.proof import every, prove
+from tests.torch_reference import agree
 
 
 @every(CASES)

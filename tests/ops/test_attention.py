@@ -10,8 +10,8 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.testing.cases.attention import CASES
-from tests.beside_torch import agree
 from tests.proof import every, prove
+from tests.torch_reference import agree
 
 
 @every(CASES)
@@ -46,9 +46,10 @@ def test_masks_are_pytorchs(kind: str, shape: tuple[int, ...]) -> None:
     if kind == "boolean":
         mask[..., 0] = True  # PyTorch's answer for a row that sees nothing has changed between versions
     agree(
-        lambda q, k, v: tg.scaled_dot_product_attention(q, k, v, tg.asarray(mask)),
-        lambda q, k, v: torch.nn.functional.scaled_dot_product_attention(q, k, v, torch.tensor(mask)),
+        tg.scaled_dot_product_attention,
+        torch.nn.functional.scaled_dot_product_attention,
         *_three(),
+        constants=[mask],
         order=1,
     )
 

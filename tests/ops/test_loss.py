@@ -10,8 +10,8 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.testing.cases.loss import CASES
-from tests.beside_torch import agree
 from tests.proof import every, prove
+from tests.torch_reference import agree
 
 
 @every(CASES)
@@ -29,6 +29,10 @@ LABELS = {
 }
 
 
+def _both(name: str, **keywords: Any) -> Callable[[Any], Callable[..., Any]]:
+    return lambda where: lambda *arrays: getattr(where, name)(*arrays, **keywords)
+
+
 def _scores(labels: Any) -> Any:
     rng = np.random.default_rng(3)
     shape = (labels.shape[0], 4, *labels.shape[1:]) if labels.ndim else (4,)
@@ -42,58 +46,30 @@ def _scores(labels: Any) -> Any:
 def test_cross_entropy_of_indices_is_pytorchs(
     labels: Any, ignored: int, weighted: bool, smooth: float, reduction: str
 ) -> None:
-    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torch").nn.functional
     weight = np.asarray([0.5, 1.5, 2.0, 0.1]) if weighted else None
-    ours, theirs = tg.asarray(labels), torch.tensor(labels)
-    agree(
-        lambda x: tg.cross_entropy(
-            x, ours, None if weight is None else tg.asarray(weight), ignored, reduction, label_smoothing=smooth
-        ),
-        lambda x: torch.nn.functional.cross_entropy(
-            x,
-            theirs,
-            None if weight is None else torch.tensor(weight),
-            ignore_index=ignored,
-            reduction=reduction,
-            label_smoothing=smooth,
-        ),
-        _scores(labels),
-    )
+    call = _both("cross_entropy", ignore_index=ignored, reduction=reduction, label_smoothing=smooth)
+    agree(call(tg), call(functional), _scores(labels), constants=[labels, weight])
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("smooth", [0.0, 0.2])
 @pytest.mark.parametrize("shape", [(4,), (3, 4), (2, 4, 3)])
 def test_cross_entropy_of_probabilities_is_pytorchs(shape: tuple[int, ...], smooth: float, reduction: str) -> None:
-    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torch").nn.functional
     rng = np.random.default_rng(3)
     weight = np.asarray([0.5, 1.5, 2.0, 0.1])
-    agree(
-        lambda x, p: tg.cross_entropy(x, p, tg.asarray(weight), reduction=reduction, label_smoothing=smooth),
-        lambda x, p: torch.nn.functional.cross_entropy(
-            x, p, torch.tensor(weight), reduction=reduction, label_smoothing=smooth
-        ),
-        rng.uniform(-2, 2, shape),
-        rng.uniform(0, 1, shape),
-    )
+    call = _both("cross_entropy", reduction=reduction, label_smoothing=smooth)
+    agree(call(tg), call(functional), rng.uniform(-2, 2, shape), rng.uniform(0, 1, shape), constants=[weight])
 
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("labels", LABELS.values(), ids=list(LABELS))
 def test_nll_loss_is_pytorchs(labels: Any, reduction: str) -> None:
-    torch = pytest.importorskip("torch")
+    functional = pytest.importorskip("torch").nn.functional
     weight = np.asarray([0.5, 1.5, 2.0, 0.1])
-    agree(
-        lambda x: tg.nll_loss(x, tg.asarray(labels), tg.asarray(weight), 1, reduction),
-        lambda x: torch.nn.functional.nll_loss(
-            x, torch.tensor(labels), torch.tensor(weight), ignore_index=1, reduction=reduction
-        ),
-        _scores(labels),
-    )
-
-
-def _both(name: str, **keywords: Any) -> Callable[[Any], Callable[..., Any]]:
-    return lambda where: lambda x, y: getattr(where, name)(x, y, **keywords)
+    call = _both("nll_loss", ignore_index=1, reduction=reduction)
+    agree(call(tg), call(functional), _scores(labels), constants=[labels, weight])
 
 
 PAIRS = [
@@ -118,25 +94,17 @@ def test_a_loss_of_two_arrays_is_pytorchs(name: str, keywords: dict[str, Any]) -
 
 
 def test_weights_of_binary_cross_entropies_are_pytorchs() -> None:
-    torch = pytest.importorskip("torch")
-    functional = torch.nn.functional
+    functional = pytest.importorskip("torch").nn.functional
     rng = np.random.default_rng(3)
     x, y, weight, pos_weight = (rng.uniform(0.05, 0.95, shape) for shape in ((3, 4), (3, 4), (3, 1), (4,)))
+    agree(tg.binary_cross_entropy, functional.binary_cross_entropy, x, y, constants=[weight])
+    name = "binary_cross_entropy_with_logits"
     agree(
-        lambda x, y: tg.binary_cross_entropy(x, y, tg.asarray(weight)),
-        lambda x, y: functional.binary_cross_entropy(x, y, torch.tensor(weight)),
+        lambda x, y, w, p: getattr(tg, name)(x, y, weight=w, pos_weight=p),
+        lambda x, y, w, p: getattr(functional, name)(x, y, weight=w, pos_weight=p),
         x,
         y,
-    )
-    agree(
-        lambda x, y: tg.binary_cross_entropy_with_logits(
-            x, y, weight=tg.asarray(weight), pos_weight=tg.asarray(pos_weight)
-        ),
-        lambda x, y: functional.binary_cross_entropy_with_logits(
-            x, y, weight=torch.tensor(weight), pos_weight=torch.tensor(pos_weight)
-        ),
-        x,
-        y,
+        constants=[weight, pos_weight],
     )
 
 
@@ -144,11 +112,7 @@ def test_hinge_losses_are_pytorchs_multi_margin_of_one_class() -> None:
     torch = pytest.importorskip("torch")
     x, signs = np.asarray([0.5, -2.0, 3.0]), np.asarray([1.0, 1.0, -1.0])
     for ours, power in ((tg.hinge_loss, 1), (tg.squared_hinge_loss, 2)):
-        agree(
-            lambda x, ours=ours: ours(x, tg.asarray(signs)),
-            lambda x, power=power: torch.mean(torch.relu(1 - x * torch.tensor(signs)) ** power),
-            x,
-        )
+        agree(ours, lambda x, y, power=power: torch.mean(torch.relu(1 - x * y) ** power), x, constants=[signs])
 
 
 # ── where it is hard ────────────────────────────────────────────────────────────────────────────────────────

@@ -10,8 +10,8 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.testing.cases.normalization import CASES
-from tests.beside_torch import agree
 from tests.proof import every, prove
+from tests.torch_reference import agree
 
 
 @every(CASES)
@@ -73,14 +73,12 @@ def test_instance_norm_is_pytorchs(positions: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("positions", [(), (5,), (2, 3)])
 @pytest.mark.parametrize("training", [False, True])
 def test_batch_norm_is_pytorchs(positions: tuple[int, ...], training: bool) -> None:
-    torch = pytest.importorskip("torch")
-    mean, variance = np.asarray([0.5, -0.2]), np.asarray([1.5, 0.3])
+    functional = pytest.importorskip("torch").nn.functional
     agree(
-        lambda x, weight, bias: tg.batch_norm(x, tg.asarray(mean), tg.asarray(variance), weight, bias, training),
-        lambda x, weight, bias: torch.nn.functional.batch_norm(
-            x, torch.tensor(mean), torch.tensor(variance), weight, bias, training
-        ),
+        lambda x, weight, bias, mean, variance: tg.batch_norm(x, mean, variance, weight, bias, training),
+        lambda x, weight, bias, mean, variance: functional.batch_norm(x, mean, variance, weight, bias, training),
         *_draw((4, 2, *positions), (2,), (2,)),
+        constants=[np.asarray([0.5, -0.2]), np.asarray([1.5, 0.3])],
     )
 
 
