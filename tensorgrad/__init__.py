@@ -1,5 +1,7 @@
 """tensorgrad: a tape-based, define-by-run autograd engine on NumPy, differentiable to any order."""
 
+from importlib import import_module as _import_module
+
 from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
 from tensorgrad.backend import get_default_dtype, set_default_dtype
@@ -291,6 +293,24 @@ from tensorgrad.tensor import Tensor
 from tensorgrad.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tensorgrad.version import __version__
 
+# What is loaded when it is first asked for, so that `import tensorgrad` does not wait for it.
+_LATER = {
+    **dict.fromkeys(("data", "io", "models", "nn", "optim", "recipes", "train")),
+    "load": "io",
+    "save": "io",
+}
+
+
+def __getattr__(name):  # type: ignore[no-untyped-def]  # whatever the room has
+    if name not in _LATER:
+        raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}")
+    room = _LATER[name]
+    found = _import_module(f"tensorgrad.{room or name}")
+    if room is not None:
+        found = globals()[name] = getattr(found, name)
+    return found
+
+
 __all__ = [
     "Drawing",
     "Tape",
@@ -451,6 +471,7 @@ __all__ = [
     "less_equal",
     "linalg",
     "linspace",
+    "load",
     "local_response_norm",
     "log",
     "log1p",

