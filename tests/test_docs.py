@@ -1,7 +1,11 @@
 """The pages: their examples run, their links lead somewhere, and the README opens as it should."""
 
 import doctest
+import importlib.util
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -23,7 +27,23 @@ def blocks(page, language):
     return [body for name, body in FENCED.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
-@of_page(EXAMPLES)
+# A page whose examples run in a Python of their own: what has to be set before anything is imported, and what it needs.
+APART = {"interchange.md": ({"SCIPY_ARRAY_API": "1"}, ("einops", "sklearn"))}
+
+
+@of_page([page for page in EXAMPLES if page.name in APART])
+@pytest.mark.numpy_only(reason="the examples show tensors of NumPy arrays")
+def test_the_examples_of_a_page_run_in_a_python_of_their_own(page):
+    variables, packages = APART[page.name]
+    for each in packages:
+        if importlib.util.find_spec(each) is None:
+            pytest.skip(f"needs {each}")
+    command = [sys.executable, "-W", "error", "-m", "doctest", "-o", "ELLIPSIS", str(page)]
+    done = subprocess.run(command, env={**os.environ, **variables}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@of_page([page for page in EXAMPLES if page.name not in APART])
 @pytest.mark.numpy_only(reason="the examples show tensors of NumPy arrays")
 def test_the_examples_of_a_page_run(page):
     examples = doctest.DocTestParser().get_doctest(page.read_text(encoding="utf-8"), {}, page.name, str(page), 0)
