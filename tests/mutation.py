@@ -319,6 +319,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return -g",
     ): "g is empty there",
     (
+        "shape._concat_joint",
+        "gradients.append(g[tuple(key)] if is_needed else None)",
+        "gradients.append(g[tuple(key)])",
+    ): "a gradient that nobody asked for is dropped by the sweep",
+    (
         "scatter._largest_of_segments_dx",
         "ties = ties + astype(ties == 0.0, ties.dtype)",
         "ties = ties - astype(ties == 0.0, ties.dtype)",
@@ -762,7 +767,7 @@ class Court:
         return [
             each
             for each in self.cases
-            if each.definition in site.ops or any(vars(proved)["op"] in site.ops for proved in each.proves)
+            if each.definition in site.ops or any(getattr(proved, "op", None) in site.ops for proved in each.proves)
         ]
 
     def trials(self, cases: list[Case], draws: int) -> list[tuple[Case, dict[str, Any]]]:

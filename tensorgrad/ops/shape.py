@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import prod
+from operator import index
 from typing import Any
 
 from tensorgrad.backend import Array, is_array
@@ -78,8 +79,14 @@ matrix_transpose.vjp(x=lambda g: matrix_transpose(g))
 
 
 @op(linear=True)
-def expand_dims(xp: Any, x: Array, /, *, axis: int = 0) -> Array:
-    """A new axis of length 1 before `axis`.   (...) -> (..., 1, ...)"""
+def expand_dims(xp: Any, x: Array, /, axis: int = 0) -> Array:
+    """A new axis of length 1, which becomes `axis`.   (...) -> (..., 1, ...)
+
+    Raises IndexError for an axis that the result does not have.
+    """
+    count = len(x.shape) + 1
+    if not -count <= index(axis) < count:
+        raise IndexError(f"expand_dims: the result has {_axes(count)}, {-count} to {count - 1}, and axis {axis} is none")
     return xp.expand_dims(x, axis=axis)
 
 
@@ -189,7 +196,6 @@ def concat_parts(xp: Any, axis: int, *parts: Array) -> Array:
 
 def _concat_joint(g: Array, axis: int, parts_shape: Any, needed: tuple[bool, ...]) -> tuple[Any, ...]:
     """The stretch of g that came from each part. One rule for all: each stretch begins where the last one ended."""
-    axis %= len(parts_shape[0])
     gradients, start = [], 0
     for shape, is_needed in zip(parts_shape, needed, strict=True):
         key = [slice(None)] * len(shape)

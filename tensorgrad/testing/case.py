@@ -20,7 +20,7 @@ class Case:
     inputs: for each argument `Values`, `Several`, a strategy, `given_args`, or the plain value. reference: a function
     of NumPy arrays, called as the op is. complex: whether complex numbers may be drawn. sizes: bounds for letters.
     order: how often it may be differentiated. rows: the arguments whose first axis are rows, for ops marked so.
-    proves: the ops whose rules a composition is there to judge, where they cannot be judged alone.
+    proves: the functions that another one is there to judge, where they cannot be judged alone.
     """
 
     op: Callable[..., Any]

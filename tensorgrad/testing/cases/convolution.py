@@ -165,6 +165,7 @@ CASES = [
         kernel_size=st.sampled_from([1, 2, (1, 2)]),
         **_moves,
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.fold,
@@ -176,6 +177,7 @@ CASES = [
         padding=0,
         dilation=1,
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.fold,
@@ -188,6 +190,7 @@ CASES = [
         dilation=1,
         _sizes=_sizes,
         _name="fold with strides",
+        _complex=True,
     ),
     case(
         ops.conv1d,
@@ -200,6 +203,7 @@ CASES = [
         dilation=st.sampled_from([1, 2]),
         groups=2,
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.conv2d,
@@ -247,6 +251,7 @@ CASES = [
         dilation=st.sampled_from([1, (1, 1, 2)]),
         groups=1,
         _sizes={**_sizes, "n": (1, 1)},
+        _complex=True,
     ),
     case(
         ops.conv_transpose1d,
@@ -260,6 +265,7 @@ CASES = [
         groups=1,
         dilation=2,
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.conv_transpose2d,
@@ -301,5 +307,6 @@ CASES = [
         groups=1,
         dilation=1,
         _sizes={**_sizes, "n": (1, 1)},
+        _complex=True,
     ),
 ]

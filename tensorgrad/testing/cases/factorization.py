@@ -102,6 +102,7 @@ CASES = [
         mode=st.sampled_from(["reduced", "complete"]),
         _sizes={"n": (2, 3)},
         _name="qr of square matrices",
+        _complex=True,
     ),
     case(
         ops.complete_qr,
@@ -131,9 +132,9 @@ CASES = [
         _order=0,
         _complex=True,
     ),
-    case(svd_turned, x=separated("*b m n"), _proves=(ops.svd_parts,)),
-    case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True, _proves=(ops.svd_parts,)),
-    case(svd_sides, x=separated("*b m n"), _complex=True, _proves=(ops.svd_parts,)),
+    case(svd_turned, x=separated("*b m n"), _proves=(ops.svd, ops.svd_parts)),
+    case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
+    case(svd_sides, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
     case(ops.full_svd, lambda x: np.linalg.svd(x), x=separated("*b m n"), _order=0, _complex=True),
     case(ops.svdvals, np.linalg.svdvals, x=separated("*b m n"), _complex=True),
 ]

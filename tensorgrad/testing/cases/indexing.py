@@ -68,10 +68,13 @@ CASES = [
             key=key,
             shape=SHAPE,
             _name=f"add_at {number}",
+            _complex=True,
         )
         for number, key in enumerate(keys(SHAPE))
     ],
-    case(ops.setitem, _set, x=reals(dims="n m"), value=reals(dims=""), key=given_args(_key), _sizes=_sizes),
+    case(
+        ops.setitem, _set, x=reals(dims="n m"), value=reals(dims=""), key=given_args(_key), _sizes=_sizes, _complex=True
+    ),
     *[
         case(
             ops.setitem,
@@ -80,13 +83,24 @@ CASES = [
             value=reals(dims=" ".join(map(str, np.zeros(SHAPE)[key].shape))),
             key=key,
             _name=f"setitem {number}",
+            _complex=True,
         )
         for number, key in enumerate(keys(SHAPE))
     ],
-    case(ops.take, np.take, x=reals(dims="n m"), indices=integers(0, "n", "k"), axis=0),
-    case(ops.take, np.take, x=reals(dims="n m"), indices=integers(0, "m", "k j"), axis=-1, _name="take, last axis"),
-    case(ops.take, np.take, x=reals(dims="n"), indices=integers(0, "n", "k"), _name="take, no axis named"),
-    case(ops.take_along_axis, np.take_along_axis, **_along, axis=-1),
+    case(ops.take, np.take, x=reals(dims="n m"), indices=integers(0, "n", "k"), axis=0, _complex=True),
+    case(
+        ops.take,
+        np.take,
+        x=reals(dims="n m"),
+        indices=integers(0, "m", "k j"),
+        axis=-1,
+        _name="take, last axis",
+        _complex=True,
+    ),
+    case(
+        ops.take, np.take, x=reals(dims="n"), indices=integers(0, "n", "k"), _name="take, no axis named", _complex=True
+    ),
+    case(ops.take_along_axis, np.take_along_axis, **_along, axis=-1, _complex=True),
     case(
         ops.take_along_axis,
         np.take_along_axis,
@@ -94,6 +108,7 @@ CASES = [
         indices=integers(0, "n", "k m"),
         axis=0,
         _name="take_along_axis, first axis",
+        _complex=True,
     ),
     *[
         case(
@@ -104,16 +119,31 @@ CASES = [
             axis=-1,
             _sizes={"n": (2, 4)},
             _name=f"take_along_axis, {dims} by {others}",
+            _complex=True,
         )
         for dims, others in (("n m", "1 k"), ("1 m", "n k"))
     ],
-    case(ops.unstack, lambda x, axis: list(np.moveaxis(x, axis, 0)), x=reals(dims="n m"), axis=st.integers(-2, 1)),
-    case(ops.repeat, np.repeat, x=reals(dims="n m"), repeats=st.integers(0, 3), axis=st.sampled_from([None, 0, -1])),
+    case(
+        ops.unstack,
+        lambda x, axis: list(np.moveaxis(x, axis, 0)),
+        x=reals(dims="n m"),
+        axis=st.integers(-2, 1),
+        _complex=True,
+    ),
+    case(
+        ops.repeat,
+        np.repeat,
+        x=reals(dims="n m"),
+        repeats=st.integers(0, 3),
+        axis=st.sampled_from([None, 0, -1]),
+        _complex=True,
+    ),
     case(
         ops.embedding,
         lambda indices, weight: weight[indices],
         indices=integers(0, "n", "k j"),
         weight=reals(dims="n d"),
+        _complex=True,
     ),
     case(
         ops.one_hot,

@@ -108,7 +108,13 @@ CASES = [
     ),
     case(ops.pinv, np.linalg.pinv, x=matrices("*b m n"), _complex=True),
     case(
-        lstsq_solution, _lstsq, x1=separated("m n"), x2=reals(dims="m k"), _name="lstsq but for the rank", _complex=True
+        lstsq_solution,
+        _lstsq,
+        x1=separated("m n"),
+        x2=reals(dims="m k"),
+        _name="lstsq but for the rank",
+        _complex=True,
+        _proves=(ops.lstsq,),
     ),
     case(
         ops.matrix_power,

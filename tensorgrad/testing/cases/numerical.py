@@ -62,13 +62,14 @@ CASES = [
         _sizes={"n": (2, 4), "m": (2, 4)},
         _name="trapezoid at places of each",
     ),
-    case(ops.cumulative_trapezoid, _running_area, y=reals(dims="n m"), dx=0.7, **_axis),
+    case(ops.cumulative_trapezoid, _running_area, y=reals(dims="n m"), dx=0.7, **_axis, _complex=True),
     case(
         ops.cumulative_trapezoid,
         lambda y, x: _running_area(y, -1, x),
         y=reals(dims="m n"),
         x=reals(dims="n"),
         _name="cumulative_trapezoid at places",
+        _complex=True,
     ),
     case(
         ops.gradient,
@@ -112,5 +113,5 @@ CASES = [
         _name="interp, values outside",
     ),
     case(ops.convolve, np.convolve, **_vectors, _sizes=_lengths, _complex=True),
-    case(ops.convolve_vectors, np.convolve, **_vectors, _sizes=_lengths),
+    case(ops.convolve_vectors, np.convolve, **_vectors, _sizes=_lengths, _complex=True),
 ]

@@ -40,7 +40,7 @@ def _pool(reduce: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation:
     stride = kernel if stride is None else _each(stride, axes)
     sizes = x.shape[2:]
     counts, reads = _regions(sizes, kernel, stride, padding, dilation, ceil_mode)
-    out = np.zeros((*x.shape[:2], *counts))
+    out = np.zeros((*x.shape[:2], *counts), x.dtype)
     for plane in np.ndindex(*x.shape[:2]):
         for window in product(*map(range, counts)):
             places = list(product(*[reads[axis][w] for axis, w in enumerate(window)]))
@@ -96,7 +96,7 @@ def _avg_pool(
 def _max_unpool(
     x: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Any:
-    out = np.zeros((*x.shape[:2], *output_size))
+    out = np.zeros((*x.shape[:2], *output_size), x.dtype)
     for place in np.ndindex(*x.shape):
         out[place[:2]].flat[indices[place]] = x[place]
     return out
@@ -107,7 +107,7 @@ def _adaptive(reduce: Any) -> Any:
         axes = x.ndim - 2
         asked = (output_size,) * axes if output_size is None else _each(output_size, axes)
         counts = [size if count is None else count for size, count in zip(x.shape[2:], asked, strict=True)]
-        out: Any = np.zeros((*x.shape[:2], *counts))
+        out: Any = np.zeros((*x.shape[:2], *counts), x.dtype)
         for window in product(*map(range, counts)):
             each = zip(window, x.shape[2:], counts, strict=True)
             key = [slice(int(np.floor(i * n / m)), int(np.ceil((i + 1) * n / m))) for i, n, m in each]
@@ -149,7 +149,7 @@ def _extreme_windows(reduce: Any) -> Any:
 CASES = [
     case(ops.max_windows, _extreme_windows(max), x=_distinct("n c h w"), **_windows, _sizes=_sizes),
     case(ops.min_windows, _extreme_windows(min), x=_distinct("n c h w"), **_windows, _sizes=_sizes),
-    case(ops.sum_windows, _extreme_windows(sum), x=reals(dims="n c h w"), **_windows, _sizes=_sizes),
+    case(ops.sum_windows, _extreme_windows(sum), x=reals(dims="n c h w"), **_windows, _sizes=_sizes, _complex=True),
     case(
         ops.max_pool1d,
         _max_pool,
@@ -191,6 +191,7 @@ CASES = [
         kernel_size=2,
         output_size=(4, 5),
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.avg_pool1d,
@@ -202,6 +203,7 @@ CASES = [
         ceil_mode=st.booleans(),
         count_include_pad=st.booleans(),
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.avg_pool2d,
@@ -214,6 +216,7 @@ CASES = [
         count_include_pad=st.booleans(),
         divisor_override=st.sampled_from([None, 3]),
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.avg_pool3d,
@@ -224,8 +227,9 @@ CASES = [
         padding=st.sampled_from([0, (0, 1, 0)]),
         count_include_pad=st.booleans(),
         _sizes={**_sizes, "n": (1, 1), "h": (2, 3), "w": (2, 3)},
+        _complex=True,
     ),
-    case(ops.global_avg_pool, _globally(np.mean), x=reals(dims="n c h w"), keepdims=st.booleans()),
+    case(ops.global_avg_pool, _globally(np.mean), x=reals(dims="n c h w"), keepdims=st.booleans(), _complex=True),
     case(ops.global_max_pool, _globally(np.max), x=_distinct("n c h w"), keepdims=st.booleans()),
     case(
         ops.adaptive_avg_pool1d,
@@ -233,6 +237,7 @@ CASES = [
         x=reals(dims="n c w"),
         output_size=st.sampled_from([1, 2, 3, 7, None]),
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.adaptive_avg_pool2d,
@@ -240,6 +245,7 @@ CASES = [
         x=reals(dims="n c h w"),
         output_size=st.sampled_from([1, 2, (3, 2), (None, 4)]),
         _sizes=_sizes,
+        _complex=True,
     ),
     case(
         ops.adaptive_avg_pool3d,
@@ -247,6 +253,7 @@ CASES = [
         x=reals(dims="n c d h w"),
         output_size=st.sampled_from([2, (1, 2, None)]),
         _sizes={**_sizes, "n": (1, 1)},
+        _complex=True,
     ),
     case(
         ops.adaptive_max_pool1d,

@@ -56,6 +56,7 @@ CASES = [
         lambda subscripts, *operands: np.einsum(subscripts, *operands),
         subscripts="ij,ij->ji",
         operands=several(reals(dims="n m"), 2, 2),
+        _complex=True,
     ),
     case(
         ops.einsum_parts,
@@ -64,6 +65,7 @@ CASES = [
         operands=several(reals(dims="n n"), 2, 2),
         _sizes={"n": (2, 3)},
         _name="einsum_parts, letters summed",
+        _complex=True,
     ),
     *[_einsum_case(subscripts, dims) for subscripts, dims in EINSUMS.items()],
     case(
@@ -71,6 +73,7 @@ CASES = [
         lambda subscripts, *operands: np.einsum(subscripts, *operands),
         subscripts="ij,ij->j",
         operands=several(reals(dims="n m"), 2, 2),
+        _complex=True,
     ),
     case(
         ops.diagonal,
@@ -95,6 +98,7 @@ CASES = [
         x1=reals(dims="n k m"),
         x2=reals(dims="k m j"),
         axes=st.sampled_from([2, ((1, 2), (0, 1)), ((-1,), (1,)), 0]),
+        _complex=True,
     ),
     case(ops.outer, np.outer, x1=reals(dims="n"), x2=reals(dims="m"), _complex=True),
     case(

@@ -198,7 +198,13 @@ CASES = [
         _name="interpolate a volume",
     ),
     case(ops.pixel_shuffle, _shuffle, x=reals(dims="n 8 h w"), upscale_factor=st.sampled_from([1, 2]), _complex=True),
-    case(ops.pixel_unshuffle, _unshuffle, x=reals(dims="n c 4 2"), downscale_factor=st.sampled_from([1, 2])),
+    case(
+        ops.pixel_unshuffle,
+        _unshuffle,
+        x=reals(dims="n c 4 2"),
+        downscale_factor=st.sampled_from([1, 2]),
+        _complex=True,
+    ),
     case(
         ops.grid_sample,
         _grid_sample,

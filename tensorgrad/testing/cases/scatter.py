@@ -58,7 +58,9 @@ CASES = [
         _name="scatter_add, a shorter index",
     ),
     case(ops.segment_sum, _by_segment(np.sum, 0.0), x=reals(dims="n m"), **_segments, _complex=True, _sizes=_several),
-    case(ops.segment_mean, _by_segment(np.mean, 0.0), x=reals(dims="n m k"), **_segments, _sizes=_several),
+    case(
+        ops.segment_mean, _by_segment(np.mean, 0.0), x=reals(dims="n m k"), **_segments, _sizes=_several, _complex=True
+    ),
     case(
         ops.segment_max,
         _by_segment(np.max, -np.inf),

@@ -67,8 +67,10 @@ CASES = [
     case(ops.unique_all, np.unique_all, x=_distinct),
     case(ops.unique_all, np.unique_all, x=_ties, _name="unique_all with equals"),
     case(ops.unique_places, lambda x: np.unique_all(x)[1:], x=_ties),
-    case(ops.unique_counts, np.unique_counts, x=_ties),
-    case(ops.unique_inverse, np.unique_inverse, x=_ties),
+    case(ops.unique_counts, np.unique_counts, x=_distinct),
+    case(ops.unique_counts, np.unique_counts, x=_ties, _name="unique_counts with equals"),
+    case(ops.unique_inverse, np.unique_inverse, x=_distinct),
+    case(ops.unique_inverse, np.unique_inverse, x=_ties, _name="unique_inverse with equals"),
     case(ops.unique_values, lambda x: np.unique(x), x=_distinct),
     case(
         ops.isin,
@@ -77,5 +79,5 @@ CASES = [
         x2=reals(dims="k", constant=True, ties=True),
         invert=st.booleans(),
     ),
-    case(ops.nonzero, np.nonzero, x=_ties),
+    case(ops.nonzero, np.nonzero, x=_ties, _complex=True),
 ]
