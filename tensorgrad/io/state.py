@@ -1,9 +1,9 @@
 """`save` and `load`: any nested state in one safetensors file, with its checksum.
 
 The file is an ordinary safetensors file (https://huggingface.co/docs/safetensors: eight bytes with the length of a JSON
-header, the header, the arrays), so every reader of that format finds the weights by their names. Two texts in its
-metadata are ours: "tensorgrad.structure" says how the arrays hang together (structure.py), "tensorgrad.sha256" is a
-checksum of that text and of every array with its name, dtype and shape. Nothing is ever unpickled.
+header, the header, the arrays), so every reader of that format finds the weights by their names. One text in its
+metadata is ours: a checksum, and below it how the arrays hang together (structure.py). The checksum is of that and of
+every array with its name, dtype and shape. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from tensorgrad.io.files import replacing
 from tensorgrad.io.structure import put_together, take_apart
 from tensorgrad.tensor import Tensor
 
-_STRUCTURE, _SHA256 = "tensorgrad.structure", "tensorgrad.sha256"
+# One entry, since the writer puts several in any order; known by its key or its start, whichever a flipped bit left.
+_KEY, _START = "tensorgrad", "sha256:"
 _LONGEST_HEADER = 100_000_000  # bytes; what the reference reader of the format accepts
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a zip archive, as PyTorch's .pt files and NumPy's .npz files are",
@@ -53,8 +54,7 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     from safetensors.numpy import save as serialize
 
     arrays, text = take_apart(state)
-    metadata = {_STRUCTURE: text, _SHA256: _checksum(text, arrays)}
-    content = serialize(arrays, metadata)
+    content = serialize(arrays, {_KEY: f"{_START}{_checksum(text, arrays)}\n{text}"})
     with replacing(path) as partial:
         partial.write_bytes(content)
 
@@ -82,10 +82,10 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
             arrays = {name: _read(path, file, name) for name in file.keys()}  # noqa: SIM118  # it is no dict
     except (SafetensorError, UnicodeDecodeError) as error:
         raise _damaged(path, f"the safetensors format is broken ({error})") from error
-    if not {_STRUCTURE, _SHA256} & set(metadata):
+    if _KEY not in metadata and not any(each.startswith(_START) for each in metadata.values()):
         return {name: Tensor(_single(array), device=device) for name, array in arrays.items()}
-    text, written = metadata.get(_STRUCTURE), metadata.get(_SHA256)
-    if text is None or written is None or _checksum(text, arrays) != written:
+    written, _, text = metadata.get(_KEY, "").partition("\n")
+    if written != f"{_START}{_checksum(text, arrays)}":
         raise _damaged(path, "its contents do not match its checksum")
     try:
         return put_together(text, lambda name: _pick(arrays, name), device)
