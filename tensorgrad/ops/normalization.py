@@ -1,7 +1,7 @@
 """Normalisations: zero mean and unit variance, or unit length, over some axes; then a scale and a shift.
 
-The running statistics of batch normalisation are values like others: `batch_norm` only reads them, `batch_norm_update`
-returns the new ones, and neither writes to what it was given.
+Running statistics are values like others: `batch_norm` and `instance_norm` only read them, `batch_norm_update` and
+`instance_norm_update` return the new ones, and none of them writes to what it was given.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 
 from tensorgrad.backend import Array, get_default_dtype
 from tensorgrad.ops.arrays import arange, device_of, finfo
-from tensorgrad.ops.elementwise import astype, conj, maximum, real, sqrt
+from tensorgrad.ops.elementwise import astype, maximum, sqrt
 from tensorgrad.ops.indexing import wrapped_as
+from tensorgrad.ops.matrices import vector_norm
 from tensorgrad.ops.products import matmul
-from tensorgrad.ops.reduction import mean, safe_sqrt, sum
+from tensorgrad.ops.reduction import mean, sum, var
 from tensorgrad.ops.shape import expand_dims, reshape
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
@@ -162,20 +163,6 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     return _affine(reshape(layer_norm_rows(rows, None, None, eps), shape), weight, bias)
 
 
-def instance_norm(x: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
-    """Normalise each channel of each instance over its positions.   (n, c, ...), (c,), (c,) -> (n, c, ...)
-
-    weight, bias: None leaves them out. With running statistics it is `batch_norm` out of training. Ulyanov, Vedaldi &
-    Lempitsky, "Instance normalization", 2016, eq. 4. Raises ValueError for x without positions.
-
-    >>> import tensorgrad as tg
-    >>> tg.round(tg.instance_norm(tg.asarray([[[1.0, 3.0], [5.0, 5.0]]]))).tolist()
-    [[[-1.0, 1.0], [0.0, 0.0]]]
-    """
-    _check_channels(x, "instance_norm", 3, weight=weight, bias=bias)
-    return group_norm(x, x.shape[1], weight, bias, eps)
-
-
 @op(results=3, saves=("xhat", "rstd"), lift="floating")
 def batch_norm_train(xp: Any, x: Array, weight: Array = None, bias: Array = None, eps: float = 1e-5) -> Any:
     """Normalise each channel over the batch and all positions.   (n, c, ...), (c,), (c,) -> (n, c, ...), (c,), (c,)
@@ -228,6 +215,17 @@ def _batch_size(x: Any, what: str) -> int:
     return size
 
 
+def _by_running(
+    x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, eps: float, when: str, instead: str
+) -> Any:
+    if running_mean is None or running_var is None:
+        raise ValueError(f"{when} it normalises with running_mean and running_var; give both, or {instead}")
+    slope = 1.0 / sqrt(running_var + eps)
+    if weight is not None:
+        slope = slope * weight
+    return _affine(x - _channelwise(running_mean, len(x.shape)), slope, bias)
+
+
 def batch_norm(
     x: Any,
     running_mean: Any = None,
@@ -255,15 +253,7 @@ def batch_norm(
     if training:
         _batch_size(x, "batch_norm")
         return batch_norm_train(x, weight, bias, eps)[0]
-    if running_mean is None or running_var is None:
-        raise ValueError(
-            "batch_norm: out of training it normalises with running_mean and running_var; give both, or training=True"
-        )
-    ndim = len(x.shape)
-    slope = 1.0 / sqrt(running_var + eps)
-    if weight is not None:
-        slope = slope * weight
-    return _affine(x - _channelwise(running_mean, ndim), slope, bias)
+    return _by_running(x, running_mean, running_var, weight, bias, eps, "batch_norm: out of training", "training=True")
 
 
 def batch_norm_update(
@@ -288,8 +278,7 @@ def batch_norm_update(
     (Tensor([1.], dtype=float32), Tensor([1.5], dtype=float32))
     """
     what = "batch_norm_update"
-    if not 0 <= momentum <= 1:
-        raise ValueError(f"{what}: momentum is {momentum}; expected a number from 0 to 1")
+    _check_momentum(momentum, what)
     _check_channels(x, what, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     size = _batch_size(x, what)
     y, average, variance = batch_norm_train(x, weight, bias, eps)
@@ -300,6 +289,11 @@ def batch_norm_update(
     )
 
 
+def _check_momentum(momentum: float, what: str) -> None:
+    if not 0 <= momentum <= 1:
+        raise ValueError(f"{what}: momentum is {momentum}; expected a number from 0 to 1")
+
+
 def _detached(x: Any) -> Any:
     return x.data if isinstance(x, Traced) else x
 
@@ -308,6 +302,75 @@ def _moved(running: Any, batch: Any, momentum: float) -> Any:
     """A running statistic after a batch, without a gradient: a tensor where the running one is a tensor."""
     before = _detached(running)
     return wrapped_as(running, astype(before + (_detached(batch) - before) * momentum, before.dtype))
+
+
+def instance_norm(
+    x: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    eps: float = 1e-5,
+) -> Any:
+    """Normalise each channel of each instance over its positions.   (n, c, ...), 4 of (c,) -> (n, c, ...)
+
+    use_input_stats: with the mean and the variance of those positions; without, with the running ones, which must then
+    be given, as `batch_norm` does out of training. They are only read: `instance_norm_update` gives the new ones.
+    weight, bias: None leaves them out. Ulyanov, Vedaldi & Lempitsky, "Instance normalization", 2016, eq. 4. Raises
+    ValueError for x without positions, for values that are not one per channel, and for missing statistics.
+
+    >>> import tensorgrad as tg
+    >>> tg.round(tg.instance_norm(tg.asarray([[[1.0, 3.0], [5.0, 5.0]]]))).tolist()
+    [[[-1.0, 1.0], [0.0, 0.0]]]
+    """
+    what = "instance_norm"
+    _check_channels(x, what, 3, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    if use_input_stats:
+        return group_norm(x, x.shape[1], weight, bias, eps)
+    return _by_running(
+        x, running_mean, running_var, weight, bias, eps, f"{what}: without use_input_stats", "leave it on"
+    )
+
+
+def instance_norm_update(
+    x: Any,
+    running_mean: Any,
+    running_var: Any,
+    weight: Any = None,
+    bias: Any = None,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> tuple[Any, Any, Any]:
+    """instance_norm, and the running statistics after it.   (n, c, ...), 4 of (c,) -> (n, c, ...), (c,), (c,)
+
+    Each statistic moves by `momentum` from the running one towards the mean over the instances of theirs, the variance
+    of an instance being taken over m - 1 of its m positions. The new ones are arrays of their own, without a gradient.
+    Raises ValueError as `instance_norm` does, for a momentum outside [0, 1], and for a single position.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([[[1.0, 3.0]]])
+    >>> y, running_mean, running_var = tg.instance_norm_update(x, tg.zeros(1), tg.ones(1), momentum=0.5)
+    >>> running_mean, running_var
+    (Tensor([1.], dtype=float32), Tensor([1.5], dtype=float32))
+    """
+    what = "instance_norm_update"
+    _check_momentum(momentum, what)
+    _check_channels(x, what, 3, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
+    positions = tuple(range(2, len(x.shape)))
+    if prod(x.shape[2:]) < 2:
+        raise ValueError(
+            f"{what}: x {tuple(x.shape)} has {prod(x.shape[2:])} positions per instance, and a variance needs at least "
+            "2; use instance_norm with running statistics"
+        )
+    values = _detached(x)
+    average = mean(mean(values, axis=positions), axis=0)
+    variance = mean(var(values, axis=positions, correction=1.0), axis=0)
+    return (
+        group_norm(x, x.shape[1], weight, bias, eps),
+        _moved(running_mean, average, momentum),
+        _moved(running_var, variance, momentum),
+    )
 
 
 def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Any:
@@ -334,19 +397,17 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
     return x / (windows * (alpha / size) + k) ** beta
 
 
-def normalize(x: Any, axis: int = 1, eps: float = 1e-12) -> Any:
-    """Vectors along an axis, divided by their Euclidean length.   (.., d, ..) -> (.., d, ..)
+def normalize(x: Any, p: float = 2.0, axis: int = 1, eps: float = 1e-12) -> Any:
+    """Vectors along an axis, divided by their length in the p-norm.   (.., d, ..) -> (.., d, ..)
 
-    Vectors shorter than eps are divided by eps: a zero vector stays zero, and its gradient is finite.
+    p: any number, inf among them, as the `ord` of `vector_norm`. Vectors shorter than eps are divided by eps: a zero
+    vector stays zero, and its gradient is finite.
 
     >>> import tensorgrad as tg
     >>> tg.normalize(tg.asarray([[3.0, 4.0], [0.0, 0.0]]))
     Tensor([[0.6, 0.8],
             [0. , 0. ]], dtype=float32)
+    >>> tg.normalize(tg.asarray([[3.0, -5.0]]), p=1)
+    Tensor([[ 0.375, -0.625]], dtype=float32)
     """
-    size = safe_sqrt(sum(_square_size(x), axis=axis, keepdims=True))
-    return x / maximum(size, eps)
-
-
-def _square_size(x: Any) -> Any:
-    return real(x * conj(x)) if x.dtype.kind == "c" else x * x
+    return x / maximum(vector_norm(x, ord=p, axis=axis, keepdims=True), eps)

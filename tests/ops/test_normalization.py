@@ -64,10 +64,38 @@ def test_group_norm_is_pytorchs(groups: int, positions: tuple[int, ...]) -> None
 def test_instance_norm_is_pytorchs(positions: tuple[int, ...]) -> None:
     functional = pytest.importorskip("torch").nn.functional
     agree(
-        tg.instance_norm,
+        lambda x, weight, bias: tg.instance_norm(x, weight=weight, bias=bias),
         lambda x, weight, bias: functional.instance_norm(x, weight=weight, bias=bias),
         *_draw((3, 2, *positions), (2,), (2,)),
     )
+
+
+@pytest.mark.parametrize("positions", [(5,), (2, 3)])
+def test_instance_norm_by_running_statistics_is_pytorchs(positions: tuple[int, ...]) -> None:
+    functional = pytest.importorskip("torch").nn.functional
+    agree(
+        lambda x, weight, bias, *running: tg.instance_norm(x, *running, weight, bias, use_input_stats=False),
+        lambda x, weight, bias, *running: functional.instance_norm(x, *running, weight, bias, use_input_stats=False),
+        *_draw((3, 2, *positions), (2,), (2,)),
+        constants=[np.asarray([0.5, -0.2]), np.asarray([1.5, 0.3])],
+    )
+
+
+@pytest.mark.parametrize("positions", [(5,), (2, 3)])
+def test_instance_norm_moves_the_statistics_as_pytorch_does(positions: tuple[int, ...]) -> None:
+    torch = pytest.importorskip("torch")
+    x, mean = _draw((3, 2, *positions), (2,))
+    theirs = [torch.tensor(mean), torch.tensor([1.5, 0.3], dtype=torch.float64)]
+    expected = torch.nn.functional.instance_norm(torch.tensor(x), *theirs, momentum=0.3)
+    given = [tg.asarray(each, dtype="float64") for each in (mean.tolist(), [1.5, 0.3])]
+    y, *moved = tg.instance_norm_update(
+        tg.asarray(x.tolist(), dtype="float64", requires_grad=True), *given, momentum=0.3
+    )
+    np.testing.assert_allclose(y.tolist(), expected.tolist(), rtol=1e-12)
+    for ours, their in zip(moved, theirs, strict=True):
+        np.testing.assert_allclose(ours.tolist(), their.tolist(), rtol=1e-12)
+        assert not ours.requires_grad
+    assert given[0].tolist() == mean.tolist()
 
 
 @pytest.mark.parametrize("positions", [(), (5,), (2, 3)])
@@ -108,9 +136,10 @@ def test_local_response_norm_is_pytorchs(size: int, positions: tuple[int, ...]) 
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])
-def test_normalize_is_pytorchs(axis: int) -> None:
+@pytest.mark.parametrize("p", [2.0, 1, 0.5, 3, -1, np.inf, 0])
+def test_normalize_is_pytorchs(axis: int, p: float) -> None:
     functional = pytest.importorskip("torch").nn.functional
-    agree(lambda x: tg.normalize(x, axis=axis), lambda x: functional.normalize(x, dim=axis), *_draw((3, 4)))
+    agree(lambda x: tg.normalize(x, p, axis), lambda x: functional.normalize(x, p, axis), *_draw((3, 4)))
 
 
 # ── statistics ──────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,6 +225,10 @@ def test_integers_are_normalised_as_numbers() -> None:
         (lambda: tg.group_norm(tg.ones(3), 1), r"group_norm: expected \(n, c, ...\), got the shape \(3,\)"),
         (lambda: tg.group_norm(tg.ones((2, 3)), 1, tg.ones(2)), "the weight has the shape .* each of the 3 channels"),
         (lambda: tg.instance_norm(tg.ones((2, 3))), "at least one axis of positions"),
+        (lambda: tg.instance_norm(tg.ones((2, 3, 1)), use_input_stats=False), "without use_input_stats .* leave it on"),
+        (lambda: tg.instance_norm(tg.ones((2, 3, 1)), tg.ones(2)), r"the running_mean has the shape \(2,\)"),
+        (lambda: tg.instance_norm_update(tg.ones((2, 3, 1)), tg.ones(3), tg.ones(3)), "1 positions per instance"),
+        (lambda: tg.instance_norm_update(tg.ones((2, 3, 2)), tg.ones(3), tg.ones(3), momentum=-1), "momentum is -1"),
         (lambda: tg.batch_norm(tg.ones((2, 3))), "normalises with running_mean and running_var"),
         (lambda: tg.batch_norm(tg.ones((2, 3)), tg.ones(3)), "give both"),
         (lambda: tg.batch_norm(tg.ones((1, 3)), training=True), "1 values per channel, and statistics need at least 2"),

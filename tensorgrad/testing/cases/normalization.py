@@ -64,6 +64,19 @@ def _batch_norm_update(
     )
 
 
+def _instance_norm_update(
+    x: Any, running_mean: Any, running_var: Any, weight: Any, bias: Any, momentum: float
+) -> tuple[Any, ...]:
+    instances = [each.reshape(x.shape[1], -1) for each in x]
+    average = np.mean([each.mean(1) for each in instances], axis=0)
+    variance = np.mean([each.var(1, ddof=1) for each in instances], axis=0)
+    return (
+        _group_norm(x, x.shape[1], weight, bias),
+        (1 - momentum) * running_mean + momentum * average,
+        (1 - momentum) * running_var + momentum * variance,
+    )
+
+
 def _local_response_norm(x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
     found = np.empty_like(x)
     for channel in range(x.shape[1]):
@@ -72,8 +85,8 @@ def _local_response_norm(x: Any, size: int, alpha: float, beta: float, k: float)
     return found
 
 
-def _normalize(x: Any, axis: int) -> Any:
-    return x / np.linalg.norm(x, axis=axis, keepdims=True)
+def _normalize(x: Any, axis: int, p: float = 2.0) -> Any:
+    return x / np.linalg.norm(x, ord=p, axis=axis, keepdims=True)
 
 
 _wide = {"d": (2, 4), "n": (2, 3), "b": (1, 3)}
@@ -175,6 +188,28 @@ CASES = [
         bias=reals(dims="c"),
         _sizes={"n": (1, 2), "c": (1, 3), "h": (2, 3)},
     ),
+    case(
+        ops.instance_norm,
+        lambda x, running_mean, running_var, weight, bias, use_input_stats: _batch_norm_running(
+            x, running_mean, running_var, weight, bias
+        ),
+        x=reals(dims="n c h"),
+        running_mean=reals(dims="c"),
+        running_var=reals(0.5, 2.0, "c"),
+        **_channel,
+        use_input_stats=False,
+        _name="instance_norm by running statistics",
+    ),
+    case(
+        ops.instance_norm_update,
+        _instance_norm_update,
+        x=reals(-2, 2, "n c h w", distinct=True, constant=True),  # the statistics have no gradient
+        running_mean=reals(dims="c", constant=True),
+        running_var=reals(0.5, 2.0, "c", constant=True),
+        **_channel,
+        momentum=st.sampled_from([0.1, 1.0]),
+        _sizes={"n": (1, 3), "h": (2, 3)},
+    ),
     case(ops.batch_norm_train, _batch_norm_train, x=_x, **_channel, _sizes=_large),
     case(
         ops.batch_norm_train,
@@ -238,4 +273,12 @@ CASES = [
         _sizes={"c": (1, 5), "h": (1, 2)},
     ),
     case(ops.normalize, _normalize, x=reals(0.3, 2.0, "n d k"), axis=st.integers(-3, 2), _complex=True),
+    case(
+        ops.normalize,
+        _normalize,
+        x=reals(0.3, 2.0, "n d k", distinct=True),
+        p=st.sampled_from([1, 1.5, 3, -2, np.inf, -np.inf]),
+        axis=st.integers(0, 2),
+        _name="normalize by another norm",
+    ),
 ]
