@@ -29,10 +29,6 @@ def import_torch() -> Any:
     return torch
 
 
-def _first(result: Any) -> Any:
-    return result[0] if isinstance(result, tuple) else result
-
-
 def agree(
     ours: Callable[..., Any],
     theirs: Callable[..., Any],
@@ -44,53 +40,50 @@ def agree(
     """Raise AssertionError unless both functions give the same values, gradients and (order 2) second gradients.
 
     Both take the arrays, as tensors that record, and after them the constants, as tensors that do not (None stays
-    None). Of several results the first counts. The second gradients are those of <w, gradients>, w being random.
+    None). The gradients are those of <u, floating results>, the second ones those of <w, gradients>, for random u, w.
     """
     torch = import_torch()
     rng = np.random.default_rng(11)
-    mine = [tg.Tensor(each, requires_grad=True, device=default_device()) for each in arrays]
+    mine = [tg.Tensor(np.array(each), requires_grad=True, device=default_device()) for each in arrays]
     other = [torch.tensor(each, requires_grad=True) for each in arrays]
     still_mine = [each if each is None else tg.asarray(each, device=default_device()) for each in constants]
     still_other = [each if each is None else torch.tensor(each) for each in constants]
-    y, reference = _first(ours(*mine, *still_mine)), _first(theirs(*other, *still_other))
-    _same(y, reference, "value", rtol)
-    seed = rng.normal(size=y.shape)
-    if np.iscomplexobj(np.zeros(0, y.dtype)):
-        seed = seed + 1j * rng.normal(size=y.shape)
-    seeds = tg.asarray(seed, dtype=y.dtype, device=y.device), torch.tensor(seed, dtype=reference.dtype)
-    firsts = tg.grad(y, mine, seeds[0], create_graph=order > 1, allow_unused=True)
-    expected = torch.autograd.grad(reference, other, seeds[1], create_graph=order > 1, allow_unused=True)
-    for place, (found, wanted) in enumerate(zip(firsts, expected, strict=True)):
-        _same(found, wanted, f"gradient {place}", rtol)
-    if order < 2:
-        return
-    total: Any = 0.0
-    target: Any = 0.0
-    for found, wanted in zip(firsts, expected, strict=True):
-        if found is None or wanted is None:
-            continue
-        weight = rng.normal(size=found.shape)
-        total = total + tg.sum(tg.real(found * tg.asarray(weight, dtype=found.dtype, device=found.device)))
-        target = target + torch.real(wanted * torch.tensor(weight, dtype=wanted.dtype)).sum()
-    ours_again = (
-        tg.grad(total, mine, allow_unused=True) if getattr(total, "requires_grad", False) else [None] * len(mine)
-    )
-    theirs_again = (
-        torch.autograd.grad(target, other, allow_unused=True)
-        if getattr(target, "requires_grad", False)
-        else [None] * len(other)
-    )
-    for place, (found, wanted) in enumerate(zip(ours_again, theirs_again, strict=True)):
-        _same(found, wanted, f"second gradient {place}", rtol)
+    results, references = _several(ours(*mine, *still_mine)), _several(theirs(*other, *still_other))
+    for place, (result, reference) in enumerate(zip(results, references, strict=True)):
+        _same(result, reference, f"value {place}", rtol)
+    for depth in range(1, order + 1):
+        seeds = [_direction(rng, each) for each in references]
+        found = _swept(tg.grad, results, mine, seeds, lambda u: tg.Tensor(u, device=default_device()), depth < order)
+        wanted = _swept(torch.autograd.grad, references, other, seeds, torch.tensor, depth < order)
+        results = [tg.zeros_like(x) if g is None else g for x, g in zip(mine, found, strict=True)]
+        references = [torch.zeros_like(x) if g is None else g for x, g in zip(other, wanted, strict=True)]
+        for place, (result, reference) in enumerate(zip(results, references, strict=True)):
+            _same(result, reference, f"gradient {depth} of argument {place}", rtol)
+
+
+def _several(result: Any) -> list[Any]:
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def _direction(rng: np.random.Generator, like: Any) -> Any:
+    """Random numbers in the shape of a tensor, complex where it is."""
+    values = rng.normal(size=tuple(like.shape))
+    return values + 1j * rng.normal(size=values.shape) if like.is_complex() else values
+
+
+def _swept(grad: Any, results: list[Any], inputs: list[Any], seeds: list[Any], wrap: Any, further: bool) -> Any:
+    """The gradients of what is recorded among the results; None for each input where there is none."""
+    kept = [(each, wrap(u)) for each, u in zip(results, seeds, strict=True) if each.requires_grad]
+    if not kept:
+        return [None] * len(inputs)
+    outputs, gradients = zip(*kept, strict=True)
+    return grad(outputs, inputs, gradients, create_graph=further, allow_unused=True)
 
 
 def _same(found: Any, wanted: Any, what: str, rtol: float) -> None:
-    """Raise unless two tensors agree; None counts as zeros."""
-    if found is None and wanted is None:
-        return
-    ours = np.zeros(tuple(wanted.shape)) if found is None else np.array(found.tolist(), dtype=found.dtype)
-    ours = ours.reshape(tuple(wanted.shape if found is None else found.shape))
-    theirs = np.zeros(ours.shape) if wanted is None else wanted.numpy(force=True)
+    """Raise unless two tensors agree, to rtol of each element and of the largest."""
+    ours, theirs = np.array(found.tolist(), dtype=found.dtype), wanted.numpy(force=True)
+    ours = ours.reshape(found.shape)  # an empty list has lost it
     assert ours.shape == theirs.shape, f"{what}: shape {ours.shape}, torch has {theirs.shape}"
     scale = np.abs(theirs).max(initial=0.0, where=np.isfinite(theirs))
     np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=rtol * (1 + scale), err_msg=what)
