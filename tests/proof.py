@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, Phase, given, settings
 
 from tensorgrad.backend import default_device
 from tensorgrad.testing.case import Case
@@ -29,3 +29,30 @@ def every(cases: list[Case]) -> Any:
 def prove(case: Case, device: str) -> None:
     """All laws, in as many draws as the Hypothesis profile says."""
     run_case(case, device, draws=max(1, round(settings().max_examples * SHARE[device])))
+
+
+def draws_of(case: Case, count: int) -> list[dict[str, Any]]:
+    """The arguments of a case, the same ones every time, the largest first."""
+    found: list[dict[str, Any]] = []
+
+    @settings(
+        max_examples=count,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case.strategy())
+    def collect(args: dict[str, Any]) -> None:
+        found.append(args)
+
+    collect()
+    return sorted(found, key=lambda args: -_size(case, args))
+
+
+def _size(case: Case, args: dict[str, Any]) -> int:
+    values = [
+        each for name in case.array_names for each in (args[name] if isinstance(args[name], list) else [args[name]])
+    ]
+    return min((each.size for each in values), default=0)

@@ -16,21 +16,11 @@ from tensorgrad.testing.case import case
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.checking import run_case
 from tensorgrad.testing.strategies import reals
-from tests.mutation import (
-    EQUIVALENT,
-    Court,
-    Site,
-    installed,
-    main,
-    mutants_of,
-    op_modules,
-    rules_of,
-    run,
-    selected,
-    sites,
-)
+from tests.equivalents import EQUIVALENT
+from tests.mutants import Site, installed, mutants_of, op_modules, rules_of, sites
+from tests.mutation import Court, main, run, selected
 
-PLANTED = '''"""An op whose second branch no law can reach."""
+PLANTED = '''"""An op whose second branch no law can reach, and one with a loop in its rule."""
 
 import tensorgrad as tg
 
@@ -46,6 +36,22 @@ def _unless_deep(g):
 
 
 doubled.vjp(x=lambda g: _unless_deep(g))
+
+
+@tg.op
+def counted(xp, x):
+    """The same.   (n) -> (n)"""
+    return x * 1
+
+
+def _counted_dx(g):
+    steps = 1
+    while steps > 0:
+        steps -= 1
+    return g * 1
+
+
+counted.vjp(x=_counted_dx)
 '''
 
 
@@ -161,7 +167,7 @@ def test_what_no_law_sees_a_convention_kills(every: list[Site], court: Court) ->
 
 def test_what_no_test_can_see_is_reported(planted: Any) -> None:
     court = Court(draws=5, cases=[case(planted.doubled, lambda x: 2 * x, x=reals())])
-    outcome = run(sites([planted]), court, {})
+    outcome = run(selected(sites([planted]), ["doubled"]), court, {})
     survived = [each.mutated for each in outcome.survivors]
     assert survived == [
         "return g * 2",
@@ -175,13 +181,21 @@ def test_what_no_test_can_see_is_reported(planted: Any) -> None:
     assert "3 survived" in summary
 
 
+def test_a_mutant_that_never_ends_is_killed_all_the_same(planted: Any) -> None:
+    court = Court(draws=2, cases=[case(planted.counted, lambda x: x, x=reals(dims="n"))], limit=0.5)
+    endless = [each for each in mutants_of(site(sites([planted]), "planted._counted_dx")) if each.mutated == "pass"]
+    verdicts = [court.verdict(each) for each in endless]
+    assert [verdict for verdict, _ in verdicts] == ["error"]
+    assert "it took longer than 0.5 s" in verdicts[0][1]
+
+
 def test_an_equivalent_that_is_killed_or_is_not_there_is_reported(planted: Any) -> None:
     court = Court(draws=5, cases=[case(planted.doubled, lambda x: 2 * x, x=reals())])
     whole = "return g * 2 if len(g.shape) < 9 else g"
     harmless = ("planted._unless_deep", whole, "return g * 2")
     killed = ("planted._unless_deep", whole, "return g")
     absent = ("planted._unless_deep", whole, "return g * 7")
-    outcome = run(sites([planted]), court, dict.fromkeys((harmless, killed, absent), "as I say"))
+    outcome = run(selected(sites([planted]), ["doubled"]), court, dict.fromkeys((harmless, killed, absent), "as I say"))
     assert outcome.count("equivalent") == 1
     assert outcome.stale == [killed, absent]
     assert str(absent) in outcome.summary()
@@ -191,7 +205,7 @@ def test_a_rule_that_is_wrong_from_the_start_is_no_measure(planted: Any) -> None
     planted._unless_deep.__code__ = (lambda g: g * 3).__code__
     court = Court(draws=5, cases=[case(planted.doubled, lambda x: 2 * x, x=reals())])
     with pytest.raises(AssertionError, match=r"before anything is changed: doubled breaks the law 'direction'"):
-        run(sites([planted]), court)
+        run(selected(sites([planted]), ["doubled"]), court)
 
 
 def test_an_op_without_a_case_is_an_error(planted: Any) -> None:

@@ -1,0 +1,267 @@
+"""Mutants of gradient rules that say the same as the original, each with its reason."""
+
+from __future__ import annotations
+
+# (rule or function, original, mutant). They are tried as all others are, and one that is killed after all has no
+# place here.
+EQUIVALENT: dict[tuple[str, str, str], str] = {
+    (
+        "activation._elu_dx",
+        "below = exp(where(x > 0, 0.0, x)) * alpha",
+        "below = exp(where(x > 1, 0.0, x)) * alpha",
+    ): "above 0 this is not used, and exp of what is below 1 does not overflow",
+    (
+        "activation._elu_dx",
+        "below = exp(where(x > 0, 0.0, x)) * alpha",
+        "below = exp(where(x > 0, 1.0, x)) * alpha",
+    ): "above 0 this is not used",
+    (
+        "arithmetic._pow_dx1",
+        "if not hasattr(x2, 'dtype'):",
+        "if False:",
+    ): "the general way gives the same for a number, in more steps",
+    (
+        "arithmetic._pow_dx1",
+        "if x2 == 2:",
+        "if False:",
+    ): "the general way gives the same, a hundred times slower",
+    (
+        "arithmetic._pow_dx1",
+        "return g * x2 * where(flat, 1.0, x1) ** (x2 - 1)",
+        "return g * x2 * where(flat, 2.0, x1) ** (x2 - 1)",
+    ): "any number but 0 will do: it is multiplied by an exponent of 0",
+    (
+        "attention._attention_joint",
+        "d_keep = p * d_p if needed[4] else None",
+        "d_keep = p * d_p",
+    ): "a gradient that nobody asked for is dropped by the sweep",
+    (
+        "attention._attention_joint",
+        "if not (needed[0] or needed[1] or needed[3]):",
+        "if False:",
+    ): "as for d_keep",
+    (
+        "elementwise.abs.x",
+        "g * sign(conj(x)) if x.dtype.kind == 'c' else g * sign(x)",
+        "g * sign(conj(x))",
+    ): "a real number is its conjugate",
+    (
+        "elementwise._sign_dx",
+        "if x.dtype.kind != 'c':",
+        "if False:",
+    ): "for real x the part of g across x is (g - g) / 2",
+    (
+        "elementwise.maximum.x2",
+        "g * share_of(x1, x2, out)[1]",
+        "g * share_of(x1, out, x2)[1]",
+    ): "where x2 is out, x1 ties with out when it ties with x2; elsewhere the share is 0 both ways",
+    (
+        "elementwise.minimum.x2",
+        "g * share_of(x1, x2, out)[1]",
+        "g * share_of(x1, out, x2)[1]",
+    ): "as for maximum",
+    (
+        "elementwise.share_of",
+        "total = total + astype(total == 0.0, out.dtype)",
+        "total = total - astype(total == 0.0, out.dtype)",
+    ): "0 divided by -1 is 0, as by 1",
+    (
+        "factorization._det_dx",
+        "if _well_conditioned(x, inverse):",
+        "if _well_conditioned(inverse, x):",
+    ): "a product of two sizes, in any order",
+    (
+        "factorization._slogdet_joint",
+        "if x.dtype.kind == 'c':",
+        "if True:",
+    ): "a real sign adds an imaginary part of 0, which the sweep drops",
+    ("factorization._eigh_joint", "if v.dtype.kind == 'c':", "if True:"): "real vectors have no phases to refuse",
+    (
+        "factorization._svd_parts_joint",
+        "if u.dtype.kind == 'c':",
+        "if True:",
+    ): "real vectors have no phases to refuse, and add 0",
+    ("matrices._matrix_exp_dx", "n = x.shape[-1]", "n = x.shape[-2]"): "the matrix is square",
+    (
+        "factorization._well_conditioned",
+        "size, inverse_size = (np.linalg.norm(to_numpy(raw(each)), axis=(-2, -1)) for each in (x, inverse))",
+        "size, inverse_size = (np.linalg.norm(to_numpy(raw(each))) for each in (x, inverse))",
+    ): "which of two right formulas is taken: one is slower, the other loses digits sooner",
+    (
+        "factorization._well_conditioned",
+        "return bool((size * inverse_size * _small(x.dtype) <= 1.0).all())",
+        "return bool((size * inverse_size * _small(x.dtype) < 1.0).all())",
+    ): "which of two right formulas is taken: one is slower, the other loses digits sooner",
+    (
+        "factorization._well_conditioned",
+        "return bool((size * inverse_size * _small(x.dtype) <= 1.0).all())",
+        "return bool((size * inverse_size <= 1.0).all())",
+    ): "which of two right formulas is taken: one is slower, the other loses digits sooner",
+    (
+        "factorization._well_conditioned",
+        "return bool((size * inverse_size * _small(x.dtype) <= 1.0).all())",
+        "return bool((size * inverse_size * _small(x.dtype) <= 2.0).all())",
+    ): "which of two right formulas is taken: one is slower, the other loses digits sooner",
+    (
+        "factorization._cofactors",
+        "large = host > host.max(axis=-1, keepdims=True) * _small(host.dtype)",
+        "large = host > host.max(axis=-1, keepdims=True)",
+    ): "where the matrix is split is a choice: a larger polynomial part is slower",
+    (
+        "factorization._cofactors",
+        "large = host > host.max(axis=-1, keepdims=True) * _small(host.dtype)",
+        "large = host > _small(host.dtype)",
+    ): "where the matrix is split is a choice: a larger polynomial part is slower",
+    (
+        "factorization._cofactors",
+        "large = host > host.max(axis=-1, keepdims=True) * _small(host.dtype)",
+        "large = host > host.max(keepdims=True) * _small(host.dtype)",
+    ): "where the matrix is split is a choice: a larger polynomial part is slower",
+    (
+        "factorization._cofactors",
+        "rank = min(int(large.sum(axis=-1).min()), host.shape[-1] - 1)",
+        "rank = min(int(large.sum(axis=-1).min()), host.shape[-1] - 2)",
+    ): "where the matrix is split is a choice: a larger polynomial part is slower",
+    (
+        "factorization._cofactors",
+        "det_s = trace(matmul(s, s_adj)) / s.shape[-1]",
+        "det_s = trace(matmul(s_adj, s)) / s.shape[-1]",
+    ): "a trace of two factors in any order, and of a square matrix",
+    (
+        "factorization._cofactors",
+        "det_s = trace(matmul(s, s_adj)) / s.shape[-1]",
+        "det_s = trace(matmul(s, s_adj)) / s.shape[-2]",
+    ): "a trace of two factors in any order, and of a square matrix",
+    (
+        "factorization._adjugate",
+        "for step in range(1, x.shape[-1]):",
+        "for step in range(1, x.shape[-2]):",
+    ): "the matrix is square and commutes with its powers",
+    (
+        "factorization._adjugate",
+        "product = matmul(x, result)",
+        "product = matmul(result, x)",
+    ): "the matrix is square and commutes with its powers",
+    (
+        "factorization.conjugate",
+        "return conj(x) if x.dtype.kind == 'c' else x",
+        "return conj(x)",
+    ): "conj of a real array is a copy",
+    (
+        "factorization._refuse_phases",
+        "rounding = 0.01 * np.abs(to_numpy(raw(gradient))).max(initial=0.0) + 100 * np.finfo(host.dtype).eps",
+        "rounding = 0.01 * np.abs(to_numpy(raw(gradient))).max(initial=0.0) + np.finfo(host.dtype).eps",
+    ): "how much is taken for rounding is a choice within two digits",
+    (
+        "factorization._refuse_phases",
+        "rounding = 0.01 * np.abs(to_numpy(raw(gradient))).max(initial=0.0) + 100 * np.finfo(host.dtype).eps",
+        "rounding = 0.01 * np.abs(to_numpy(raw(gradient))).max(initial=0.0) + 101 * np.finfo(host.dtype).eps",
+    ): "how much is taken for rounding is a choice within two digits",
+    (
+        "factorization._refuse_phases",
+        "if (np.abs(host) > rounding).any():",
+        "if (np.abs(host) >= rounding).any():",
+    ): "how much is taken for rounding is a choice within two digits",
+    (
+        "indexing._setitem_dvalue",
+        "if source.size == places.size:",
+        "if False:",
+    ): "where no place is named twice, all values stand",
+    (
+        "indexing.grid_key",
+        "key = [(np.arange(whole[place]) % max(shape[place], 1)).reshape([-1 if k == place else 1 "
+        "for k in range(len(shape))]) for place in range(len(shape))]",
+        "key = [(np.arange(whole[place]) % max(shape[place], 1)).reshape([-2 if k == place else 1 "
+        "for k in range(len(shape))]) for place in range(len(shape))]",
+    ): "NumPy works out any negative length",
+    (
+        "products._einsum_part",
+        "if len(reachable) == len(wanted):",
+        "if False:",
+    ): "where no letter is missing, the shape is right already",
+    (
+        "loss._softmax_cross_entropy_dx",
+        "rows = expand_dims(g, axis=-1)",
+        "rows = expand_dims(g, axis=1)",
+    ): "g has one axis",
+    (
+        "loss._softmax_cross_entropy_dx",
+        "hot = one_hot(labels, p.shape[-1], dtype=p.dtype)",
+        "hot = one_hot(labels, p.shape[1], dtype=p.dtype)",
+    ): "p has two axes",
+    (
+        "normalization._batch_norm_joint",
+        "if not needed[0]:",
+        "if False:",
+    ): "a gradient that nobody asked for is dropped by the sweep",
+    (
+        "reduction.spread",
+        "return g if keepdims else reshape(g, kept_shape(shape, axis))",
+        "return reshape(g, kept_shape(shape, axis))",
+    ): "with keepdims g has that shape already",
+    (
+        "reduction._mean_dx",
+        "return broadcast_to(spread(g / (count(x_shape, axis) or 1), axis, keepdims, x_shape), x_shape)",
+        "return broadcast_to(spread(g / (count(x_shape, axis) or 2), axis, keepdims, x_shape), x_shape)",
+    ): "the gradient of no elements is empty, whatever it is divided by",
+    (
+        "reduction._tied",
+        "ties = ties + astype(ties == 0.0, ties.dtype)",
+        "ties = ties - astype(ties == 0.0, ties.dtype)",
+    ): "0 divided by -1 is 0, as by 1",
+    (
+        "pooling._shared",
+        "ties = ties + astype(ties == 0.0, ties.dtype)",
+        "ties = ties - astype(ties == 0.0, ties.dtype)",
+    ): "0 divided by -1 is 0, as by 1",
+    (
+        "reduction._prod_dx",
+        "if len(axes) == 1:",
+        "if False:",
+    ): "several axes made one, of which there is one",
+    (
+        "numerical._convolve_d",
+        "whole = add_at(g, (slice(*_window(n, m, mode)),), (n + m - 1,))",
+        "whole = add_at(g, (slice(*_window(m, n, mode)),), (n + m - 1,))",
+    ): "what a mode keeps does not depend on which vector is first",
+    (
+        "numerical._convolve_d",
+        "return convolve_vectors(whole, flip(other), 'valid')",
+        "return convolve_vectors(flip(other), whole, 'valid')",
+    ): "convolution commutes",
+    (
+        "scan._cumulative_prod_dx",
+        "return zeros_like(x)",
+        "return x",
+    ): "x is empty there",
+    (
+        "scan._from_the_end",
+        "for doubling in range((n - 1).bit_length()):",
+        "for doubling in range((1 - n).bit_length()):",
+    ): "a number has as many bits as its negative",
+    (
+        "scan._from_the_end",
+        "if 2 * d < n:",
+        "if 2 * d <= n:",
+    ): "where they are equal the factors left are none",
+    (
+        "scan._running_logsumexp_dx",
+        "if not out.shape[axis]:",
+        "if False:",
+    ): "NumPy takes slices of empty arrays, which the strict library does not",
+    (
+        "scan._running_logsumexp_dx",
+        "return g",
+        "return -g",
+    ): "g is empty there",
+    (
+        "shape._concat_joint",
+        "gradients.append(g[tuple(key)] if is_needed else None)",
+        "gradients.append(g[tuple(key)])",
+    ): "a gradient that nobody asked for is dropped by the sweep",
+    (
+        "scatter._largest_of_segments_dx",
+        "ties = ties + astype(ties == 0.0, ties.dtype)",
+        "ties = ties - astype(ties == 0.0, ties.dtype)",
+    ): "0 divided by -1 is 0, as by 1",
+}
