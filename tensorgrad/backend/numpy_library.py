@@ -65,7 +65,20 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
     return x.astype(dtype, copy=copy)
 
 
+_KINDS = {
+    "bool": "b",
+    "signed integer": "i",
+    "unsigned integer": "u",
+    "integral": "iu",
+    "real floating": "f",
+    "complex floating": "c",
+    "numeric": "iufc",
+}
+
+
 def _isdtype(dtype: Any, kind: Any) -> bool:
+    if isinstance(kind, str) and kind in _KINDS:
+        return np.dtype(dtype).kind in _KINDS[kind]  # np.isdtype takes 2.5 us more, and kernels ask it each time
     return bool(np.isdtype(np.dtype(dtype), kind))
 
 

@@ -89,6 +89,15 @@ def test_isdtype_takes_dtypes_in_any_spelling():
     assert not xp.isdtype(np.dtype("int8"), ("bool", "complex floating"))
 
 
+@pytest.mark.parametrize("dtype", [*DTYPES, "uint64", "complex128", "float16"])
+def test_isdtype_answers_as_numpys_own(dtype):
+    kinds = ("bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating", "numeric")
+    for kind in (*kinds, ("bool", "numeric"), np.dtype("int64")):
+        assert xp.isdtype(dtype, kind) is bool(np.isdtype(np.dtype(dtype), kind))
+    with pytest.raises(ValueError, match="floating"):
+        xp.isdtype(dtype, "floating")
+
+
 def test_whatever_is_not_replaced_is_numpys_own():
     assert xp.exp is np.exp
     assert xp.matmul is np.matmul
