@@ -177,6 +177,8 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
                 f"a tensor holds booleans, integers, floating or complex numbers, not {values.dtype} "
                 f"(from a {type(data).__name__})"
             )
+        if dtype is not None and np.dtype(dtype).kind in "iu" and values.dtype.kind in "iuf":
+            values = np.asarray(data, dtype)  # 64 bits do not pass through a float64, and what does not fit raises
         if dtype is None and not hasattr(data, "dtype"):
             if values.size == 0 and values.dtype.kind == "f":
                 values = values.astype(natural(0.0))

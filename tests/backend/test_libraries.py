@@ -206,6 +206,16 @@ def test_a_complex_array_does_not_fit_a_real_dtype():
             as_array(array, "float64")
 
 
+def test_integers_reach_an_integer_dtype_exactly_or_not_at_all():
+    large = 2**63 + 1
+    assert to_numpy(as_array([large, 1], "uint64")).tolist() == [large, 1]  # NumPy finds float64 for the two of them
+    assert to_numpy(as_array([1.5, 2.0], "int32")).tolist() == [1, 2]
+    assert to_numpy(as_array([True], "int8")).tolist() == [1]
+    for value, dtype in (([-1, 2], "uint8"), (300, "int8"), ([2**63], "int64")):
+        with pytest.raises(OverflowError, match=f"out of bounds for {dtype}|too large to convert"):
+            as_array(value, dtype)
+
+
 def test_a_masked_array_is_refused_and_a_matrix_made_plain():
     with pytest.raises(TypeError, match="a tensor has no mask"):
         as_array(np.ma.masked_array([1.0], mask=[True]))
