@@ -234,10 +234,17 @@ class Tensor(Traced):
             raise ValueError(f"there is no version {api_version} of the array API here; ask for '2024.12'")
         return sys.modules[__package__ or "tensorgrad"]
 
-    def __dlpack__(self, **keywords: Any) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: tuple[int, int] | None = None,
+        dl_device: tuple[Any, int] | None = None,
+        copy: bool | None = None,
+    ) -> Any:
         if self.record is not None:
             raise RuntimeError("DLPack carries values only; call detach() on a tensor that requires a gradient")
-        return self.data.__dlpack__(**keywords)
+        return self.data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> Any:
         return self.data.__dlpack_device__()

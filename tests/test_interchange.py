@@ -186,6 +186,15 @@ def test_dlpack_goes_both_ways():
 
 
 @numpy_only
+def test_dlpack_takes_the_arguments_of_the_standard():
+    x = tg.asarray([1.0, 2.0])
+    assert not np.shares_memory(np.from_dlpack(x, copy=True), x.data)
+    assert "dltensor" in repr(x.__dlpack__(stream=None, max_version=(1, 0), dl_device=(1, 0), copy=None))
+    with pytest.raises(BufferError, match="device"):
+        x.__dlpack__(dl_device=(2, 0))
+
+
+@numpy_only
 def test_torch_reads_a_tensor_through_dlpack():
     torch = pytest.importorskip("torch")
     assert torch.from_dlpack(tg.asarray([1.0, 2.0])).tolist() == [1.0, 2.0]

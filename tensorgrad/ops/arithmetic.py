@@ -95,8 +95,16 @@ pow.vjp(x1=_pow_dx1, x2=_pow_dx2)
 
 @op(blocks="all", lift="operands")
 def floor_divide(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The quotient rounded down.   (...), (...) -> broadcast   Its gradients are 0."""
-    return xp.floor_divide(x1, x2)
+    """The quotient rounded down.   (...), (...) -> broadcast   Its gradients are 0.
+
+    Where an operand is infinite it is floor(x1 / x2), as the array API standard prefers; Python has NaN or -1 there.
+    """
+    like = x1 if hasattr(x1, "dtype") else x2
+    if not xp.isdtype(like.dtype, "real floating"):
+        return xp.floor_divide(x1, x2)
+    x1, x2 = [x if hasattr(x, "dtype") else xp.asarray(x, dtype=like.dtype, device=like.device) for x in (x1, x2)]
+    endless = xp.isinf(x1) | xp.isinf(x2)
+    return xp.where(endless, xp.floor(x1 / x2), xp.floor_divide(xp.where(endless, 1.0, x1), x2))
 
 
 floor_divide.vjp(x1=lambda g: zeros_like(g), x2=lambda g: zeros_like(g))

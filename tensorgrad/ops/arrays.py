@@ -7,7 +7,7 @@ other; `tensorgrad.zeros` and its siblings in `creation.py` make tensors of them
 from __future__ import annotations
 
 from operator import index
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -173,13 +173,26 @@ def can_cast(from_: Any, to: Any, /) -> bool:
     return bool(np.can_cast(_dtype_of(from_), np.dtype(to)))
 
 
-def finfo(type: Any, /) -> Any:
-    """What is known of a floating dtype: bits, eps, max, min, smallest_normal.
+class FloatingInfo(NamedTuple):
+    """What `finfo` tells, as Python numbers: NumPy's are float32 for float32, and not weak beside other arrays."""
+
+    bits: int
+    dtype: Any
+    eps: float
+    max: float
+    min: float
+    smallest_normal: float
+
+
+def finfo(type: Any, /) -> FloatingInfo:
+    """What is known of a floating dtype: bits, dtype, eps, max, min, smallest_normal; of the parts of a complex one.
 
     >>> finfo(float32).bits
     32
     """
-    return np.finfo(_dtype_of(type))
+    info = np.finfo(_dtype_of(type))
+    limits = [float(limit) for limit in (info.eps, info.max, info.min, info.smallest_normal)]
+    return FloatingInfo(int(info.bits), info.dtype, *limits)
 
 
 def iinfo(type: Any, /) -> Any:

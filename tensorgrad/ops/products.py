@@ -209,7 +209,8 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Any:
     """
     if x1.shape[axis] != x2.shape[axis]:
         raise ValueError(f"vecdot: axis {axis} has length {x1.shape[axis]} in x1 and {x2.shape[axis]} in x2")
-    return sum((conj(x1) if x1.dtype.kind == "c" else x1) * x2, axis=axis)
+    products = (conj(x1) if x1.dtype.kind == "c" else x1) * x2
+    return sum(products, axis=axis, dtype=products.dtype)  # a sum alone would widen small integers
 
 
 def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:

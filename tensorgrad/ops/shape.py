@@ -86,7 +86,7 @@ def expand_dims(xp: Any, x: Array, /, axis: int = 0) -> Array:
     """
     count = len(x.shape) + 1
     if not -count <= index(axis) < count:
-        raise IndexError(f"expand_dims: the result has {_axes(count)}, {-count} to {count - 1}, and axis {axis} is none")
+        raise IndexError(f"expand_dims: axis {axis} is none of the result's {count}, {-count} to {count - 1}")
     return xp.expand_dims(x, axis=axis)
 
 

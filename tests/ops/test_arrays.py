@@ -79,5 +79,13 @@ def test_dtype_questions() -> None:
     assert ops.can_cast(tg.float32, tg.float64)
     assert not ops.can_cast(tg.float64, tg.int64)
     assert ops.isdtype(tg.complex64, "complex floating")
-    assert ops.finfo(tg.float32).bits == 32
     assert int(ops.iinfo(tg.int8).max) == 127
+
+
+@pytest.mark.parametrize("asked", ["float32", tg.complex64, tg.ones(1, dtype=tg.float32), tg.asarray(1j)])
+def test_limits_of_floating_numbers_are_python_numbers(asked: Any) -> None:
+    info = ops.finfo(asked)
+    assert info.dtype == tg.float32
+    assert info.bits == 32
+    assert (info.eps, info.max, info.min, info.smallest_normal) == (2.0**-23, 2.0**128 - 2.0**104, -info.max, 2.0**-126)
+    assert {type(each) for each in (info.eps, info.max, info.min, info.smallest_normal)} == {float}

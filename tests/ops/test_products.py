@@ -35,3 +35,10 @@ def test_cross_says_which_axis_does_not_fit() -> None:
 def test_outer_wants_vectors() -> None:
     with pytest.raises(ValueError, match="outer: expected two vectors"):
         tg.outer(tg.ones((2, 2)), tg.ones(2))
+
+
+def test_vecdot_keeps_small_integers_small() -> None:
+    x = tg.asarray([1, 2], dtype=tg.uint8)
+    assert tg.vecdot(x, x).dtype == tg.uint8
+    assert tg.vecdot(x, tg.asarray([1, 2], dtype=tg.int16)).dtype == tg.int16
+    assert tg.vecdot(x, x).item() == 5
