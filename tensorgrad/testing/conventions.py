@@ -19,6 +19,8 @@ from tensorgrad.tensor import Tensor
 Convention = Callable[[], None]
 
 CONVENTIONS: dict[str, list[Convention]] = {}
+# Those that say for which arguments or modes a public function has no gradient: docs/coverage.md repeats them.
+LIMITS: dict[str, list[Convention]] = {}
 
 
 def convention(*names: str) -> Callable[[Convention], Convention]:
@@ -27,6 +29,17 @@ def convention(*names: str) -> Callable[[Convention], Convention]:
     def file(promise: Convention) -> Convention:
         for name in names:
             CONVENTIONS.setdefault(name, []).append(promise)
+        return promise
+
+    return file
+
+
+def limit(*names: str) -> Callable[[Convention], Convention]:
+    """File a convention as one that says where these public functions have no gradient."""
+
+    def file(promise: Convention) -> Convention:
+        for name in names:
+            LIMITS.setdefault(name, []).append(promise)
         return promise
 
     return file
@@ -364,6 +377,7 @@ def elu_far_above_zero() -> None:
 # ── where there is none ─────────────────────────────────────────────────────────────────────────────────────
 
 
+@limit("qr", "svd")
 @convention("qr_parts", "svd_parts")
 def vectors_that_a_matrix_does_not_fix_have_no_gradient() -> None:
     """`qr` with mode="complete" of a tall matrix, and `svd` with full_matrices where m and n differ, have values but no
@@ -394,6 +408,7 @@ def integers_never_record() -> None:
             raise AssertionError(f"a {result.dtype} tensor is recorded")
 
 
+@limit("eigh", "svd")
 @convention("eigh", "svd_parts")
 def vectors_have_arbitrary_phases() -> None:
     """`eigh` and `svd` of complex matrices: a loss that depends on the phases of the vectors is refused in a sweep."""
@@ -462,6 +477,7 @@ def vectors_of_diagonal_and_singular_matrices() -> None:
         _expect(singular, [[[0, 0], [0, 0]]])
 
 
+@limit("eigh", "svd")
 @convention("eigh", "eigvalsh", "svd_parts", "svdvals")
 def equal_eigenvalues() -> None:
     """Where eigenvalues or singular values are equal, what is made of the values has a gradient, what is made of the

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 import numpy as np
 
-from tensorgrad import ops
+from tensorgrad import creation, ops
 from tensorgrad.testing.case import case
 from tensorgrad.testing.strategies import booleans, given_args, integers, reals
 
@@ -30,6 +30,14 @@ CASES = [
         x=reals(),
         dtype=np.dtype("int64"),
         _name="astype to integers",
+    ),
+    case(
+        creation.astype,
+        lambda x, dtype, copy: x.astype(dtype),
+        x=reals(),
+        dtype=st.sampled_from([np.dtype("complex128"), np.dtype("float64"), np.dtype("int64")]),
+        copy=st.booleans(),
+        _name="astype of tensors",
     ),
     case(ops.exp, np.exp, x=reals(-3, 3), _complex=True),
     case(ops.expm1, np.expm1, x=reals(-3, 3), _complex=True),

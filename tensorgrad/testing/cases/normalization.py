@@ -77,6 +77,16 @@ def _instance_norm_update(
     )
 
 
+def updated_batch(x: Any, weight: Any, bias: Any) -> Any:
+    """The batch that `batch_norm_update` returns, without the statistics, which have no gradient."""
+    return ops.batch_norm_update(x, ops.zeros_like(weight), ops.ones_like(weight), weight, bias)[0]
+
+
+def updated_instances(x: Any, weight: Any, bias: Any) -> Any:
+    """The batch that `instance_norm_update` returns, without the statistics, which have no gradient."""
+    return ops.instance_norm_update(x, ops.zeros_like(weight), ops.ones_like(weight), weight, bias)[0]
+
+
 def _local_response_norm(x: Any, size: int, alpha: float, beta: float, k: float) -> Any:
     found = np.empty_like(x)
     for channel in range(x.shape[1]):
@@ -261,6 +271,22 @@ CASES = [
         **_channel,
         momentum=st.sampled_from([0.1, 1.0]),
         _sizes={"n": (4, 6)},
+    ),
+    case(
+        updated_batch,
+        lambda x, weight, bias: _batch_norm_train(x, weight, bias)[0],
+        x=_x,
+        **_channel,
+        _sizes=_large,
+        _proves=(ops.batch_norm_update,),
+    ),
+    case(
+        updated_instances,
+        lambda x, weight, bias: _group_norm(x, x.shape[1], weight, bias),
+        x=reals(-2, 2, "n c h w", distinct=True),
+        **_channel,
+        _sizes={"n": (1, 2), "c": (1, 3), "h": (2, 3)},
+        _proves=(ops.instance_norm_update,),
     ),
     case(
         ops.local_response_norm,
