@@ -30,6 +30,16 @@ from tensorgrad.ops.activation import (
     softplus,
     softsign,
 )
+from tensorgrad.ops.adaptive_pooling import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+    global_avg_pool,
+    global_max_pool,
+)
 from tensorgrad.ops.arithmetic import (
     add,
     atan2,
@@ -248,23 +258,16 @@ from tensorgrad.ops.padding import (
     pad,
 )
 from tensorgrad.ops.pooling import (
-    adaptive_avg_pool1d,
-    adaptive_avg_pool2d,
-    adaptive_avg_pool3d,
-    adaptive_max_pool1d,
-    adaptive_max_pool2d,
-    adaptive_max_pool3d,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
-    global_avg_pool,
-    global_max_pool,
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool2d,
     max_windows,
+    min_pool1d,
     min_pool2d,
+    min_pool3d,
     min_windows,
     sum_windows,
 )
@@ -359,6 +362,7 @@ from tensorgrad.ops.sorting import (
     unique_places,
     unique_values,
 )
+from tensorgrad.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 
 __all__ = [
     "abs",
@@ -546,14 +550,18 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_unpool1d",
     "max_unpool2d",
+    "max_unpool3d",
     "max_windows",
     "maximum",
     "mean",
     "median",
     "meshgrid",
     "min",
+    "min_pool1d",
     "min_pool2d",
+    "min_pool3d",
     "min_windows",
     "minimum",
     "mish",

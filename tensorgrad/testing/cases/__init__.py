@@ -3,6 +3,7 @@
 from tensorgrad.testing.case import Case
 from tensorgrad.testing.cases import (
     activation,
+    adaptive_pooling,
     arithmetic,
     arrays,
     attention,
@@ -26,6 +27,7 @@ from tensorgrad.testing.cases import (
     scatter,
     shape,
     sorting,
+    unpooling,
 )
 
 CASES: list[Case] = [
@@ -48,6 +50,8 @@ CASES: list[Case] = [
     *convolution.CASES,
     *padding.CASES,
     *pooling.CASES,
+    *unpooling.CASES,
+    *adaptive_pooling.CASES,
     *sampling.CASES,
     *loss.CASES,
     *distance.CASES,

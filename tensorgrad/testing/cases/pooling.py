@@ -10,10 +10,10 @@ import numpy as np
 
 from tensorgrad import ops
 from tensorgrad.testing.case import case
-from tensorgrad.testing.strategies import integers, reals
+from tensorgrad.testing.strategies import reals
 
 
-def _each(value: Any, axes: int) -> tuple[int, ...]:
+def each_axis(value: Any, axes: int) -> tuple[int, ...]:
     return (value,) * axes if isinstance(value, int) else tuple(value)
 
 
@@ -36,8 +36,8 @@ def _regions(
 def _pool(reduce: Any, x: Any, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool) -> Any:
     """reduce(values, places) for every window: the values in the image, and where each of its places is."""
     axes = x.ndim - 2
-    kernel, padding, dilation = (_each(each, axes) for each in (kernel, padding, dilation))
-    stride = kernel if stride is None else _each(stride, axes)
+    kernel, padding, dilation = (each_axis(each, axes) for each in (kernel, padding, dilation))
+    stride = kernel if stride is None else each_axis(stride, axes)
     sizes = x.shape[2:]
     counts, reads = _regions(sizes, kernel, stride, padding, dilation, ceil_mode)
     out = np.zeros((*x.shape[:2], *counts), x.dtype)
@@ -69,10 +69,9 @@ def _max_pool(
     return values, _pool(first, x, *geometry)
 
 
-def _min_pool(
-    x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceil_mode: bool = False
-) -> Any:
-    return _pool(lambda values, *_: min(values), x, kernel_size, stride, padding, dilation, ceil_mode)
+def _min_pool(x: Any, *geometry: Any, return_indices: bool = False, **named: Any) -> Any:
+    found = _max_pool(-x, *geometry, return_indices=return_indices, **named)
+    return (-found[0], found[1]) if return_indices else -found
 
 
 def _avg_pool(
@@ -93,36 +92,7 @@ def _avg_pool(
     return _pool(mean, x, kernel_size, stride, padding, 1, ceil_mode)
 
 
-def _max_unpool(
-    x: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
-) -> Any:
-    out = np.zeros((*x.shape[:2], *output_size), x.dtype)
-    for place in np.ndindex(*x.shape):
-        out[place[:2]].flat[indices[place]] = x[place]
-    return out
-
-
-def _adaptive(reduce: Any) -> Any:
-    def pool(x: Any, output_size: Any) -> Any:
-        axes = x.ndim - 2
-        asked = (output_size,) * axes if output_size is None else _each(output_size, axes)
-        counts = [size if count is None else count for size, count in zip(x.shape[2:], asked, strict=True)]
-        out: Any = np.zeros((*x.shape[:2], *counts), x.dtype)
-        for window in product(*map(range, counts)):
-            each = zip(window, x.shape[2:], counts, strict=True)
-            key = [slice(int(np.floor(i * n / m)), int(np.ceil((i + 1) * n / m))) for i, n, m in each]
-            part = x[(slice(None), slice(None), *key)]
-            out[(slice(None), slice(None), *window)] = reduce(part, axis=tuple(range(2, part.ndim)))
-        return out
-
-    return pool
-
-
-def _globally(reduce: Any) -> Any:
-    return lambda x, keepdims: reduce(x, axis=tuple(range(2, x.ndim)), keepdims=keepdims)
-
-
-def _distinct(dims: str) -> Any:
+def distinct(dims: str) -> Any:
     return reals(-4, 4, dims, distinct=True)
 
 
@@ -147,13 +117,13 @@ def _extreme_windows(reduce: Any) -> Any:
 
 
 CASES = [
-    case(ops.max_windows, _extreme_windows(max), x=_distinct("n c h w"), **_windows, _sizes=_sizes),
-    case(ops.min_windows, _extreme_windows(min), x=_distinct("n c h w"), **_windows, _sizes=_sizes),
+    case(ops.max_windows, _extreme_windows(max), x=distinct("n c h w"), **_windows, _sizes=_sizes),
+    case(ops.min_windows, _extreme_windows(min), x=distinct("n c h w"), **_windows, _sizes=_sizes),
     case(ops.sum_windows, _extreme_windows(sum), x=reals(dims="n c h w"), **_windows, _sizes=_sizes, _complex=True),
     case(
         ops.max_pool1d,
         _max_pool,
-        x=_distinct("n c w"),
+        x=distinct("n c w"),
         kernel_size=3,
         stride=st.sampled_from([None, 1, 2]),
         padding=st.sampled_from([0, 1]),
@@ -161,11 +131,11 @@ CASES = [
         return_indices=st.booleans(),
         _sizes=_sizes,
     ),
-    case(ops.max_pool2d, _max_pool, x=_distinct("n c h w"), kernel_size=st.sampled_from([2, (1, 2), 3]), _sizes=_sizes),
+    case(ops.max_pool2d, _max_pool, x=distinct("n c h w"), kernel_size=st.sampled_from([2, (1, 2), 3]), _sizes=_sizes),
     case(
         ops.max_pool2d,
         _max_pool,
-        x=_distinct("n c h w"),
+        x=distinct("n c h w"),
         kernel_size=2,
         **_overlap,
         return_indices=st.booleans(),
@@ -175,23 +145,42 @@ CASES = [
     case(
         ops.max_pool3d,
         _max_pool,
-        x=_distinct("n c d h w"),
+        x=distinct("n c d h w"),
         kernel_size=(1, 2, 2),
         stride=st.sampled_from([None, (1, 2, 1)]),
         padding=st.sampled_from([0, (0, 1, 1)]),
         return_indices=True,
         _sizes={**_sizes, "n": (1, 1), "h": (2, 3), "w": (2, 3)},
     ),
-    case(ops.min_pool2d, _min_pool, x=_distinct("n c h w"), kernel_size=2, **_overlap, _sizes=_sizes),
     case(
-        ops.max_unpool2d,
-        _max_unpool,
-        x=reals(dims="n c 2 2"),
-        indices=integers(0, 20, "n c 2 2"),
-        kernel_size=2,
-        output_size=(4, 5),
+        ops.min_pool1d,
+        _min_pool,
+        x=distinct("n c w"),
+        kernel_size=3,
+        stride=st.sampled_from([None, 1, 2]),
+        padding=st.sampled_from([0, 1]),
+        ceil_mode=st.booleans(),
+        return_indices=st.booleans(),
         _sizes=_sizes,
-        _complex=True,
+    ),
+    case(
+        ops.min_pool2d,
+        _min_pool,
+        x=distinct("n c h w"),
+        kernel_size=2,
+        **_overlap,
+        return_indices=st.booleans(),
+        _sizes=_sizes,
+    ),
+    case(
+        ops.min_pool3d,
+        _min_pool,
+        x=distinct("n c d h w"),
+        kernel_size=(1, 2, 2),
+        stride=st.sampled_from([None, (1, 2, 1)]),
+        padding=st.sampled_from([0, (0, 1, 1)]),
+        return_indices=True,
+        _sizes={**_sizes, "n": (1, 1), "h": (2, 3), "w": (2, 3)},
     ),
     case(
         ops.avg_pool1d,
@@ -228,52 +217,5 @@ CASES = [
         count_include_pad=st.booleans(),
         _sizes={**_sizes, "n": (1, 1), "h": (2, 3), "w": (2, 3)},
         _complex=True,
-    ),
-    case(ops.global_avg_pool, _globally(np.mean), x=reals(dims="n c h w"), keepdims=st.booleans(), _complex=True),
-    case(ops.global_max_pool, _globally(np.max), x=_distinct("n c h w"), keepdims=st.booleans()),
-    case(
-        ops.adaptive_avg_pool1d,
-        _adaptive(np.mean),
-        x=reals(dims="n c w"),
-        output_size=st.sampled_from([1, 2, 3, 7, None]),
-        _sizes=_sizes,
-        _complex=True,
-    ),
-    case(
-        ops.adaptive_avg_pool2d,
-        _adaptive(np.mean),
-        x=reals(dims="n c h w"),
-        output_size=st.sampled_from([1, 2, (3, 2), (None, 4)]),
-        _sizes=_sizes,
-        _complex=True,
-    ),
-    case(
-        ops.adaptive_avg_pool3d,
-        _adaptive(np.mean),
-        x=reals(dims="n c d h w"),
-        output_size=st.sampled_from([2, (1, 2, None)]),
-        _sizes={**_sizes, "n": (1, 1)},
-        _complex=True,
-    ),
-    case(
-        ops.adaptive_max_pool1d,
-        _adaptive(np.max),
-        x=_distinct("n c w"),
-        output_size=st.sampled_from([1, 2, 3, 7, None]),
-        _sizes=_sizes,
-    ),
-    case(
-        ops.adaptive_max_pool2d,
-        _adaptive(np.max),
-        x=_distinct("n c h w"),
-        output_size=st.sampled_from([1, 2, (3, 2), (None, 4)]),
-        _sizes=_sizes,
-    ),
-    case(
-        ops.adaptive_max_pool3d,
-        _adaptive(np.max),
-        x=_distinct("n c d h w"),
-        output_size=st.sampled_from([2, (1, 2, None)]),
-        _sizes={**_sizes, "n": (1, 1)},
     ),
 ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from tensorgrad import ops
 from tensorgrad.testing.case import case
-from tensorgrad.testing.cases.pooling import CASES as POOLING
+from tensorgrad.testing.cases.adaptive_pooling import CASES as POOLING
 from tensorgrad.testing.strategies import reals
 
 
