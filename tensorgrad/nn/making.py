@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
+from tensorgrad import ops
 from tensorgrad.backend import get_default_dtype
 from tensorgrad.creation import zeros
 from tensorgrad.nn.parameter import Buffer, Parameter
+from tensorgrad.ops.convolution import per_axis
 
 
 def empty_parameter(shape: tuple[int, ...], device: str | None, dtype: Any) -> Parameter:
@@ -40,4 +43,19 @@ def arguments(module: Any, *names: str) -> str:
     return ", ".join(f"{name}={getattr(module, name)!r}" for name in names)
 
 
-__all__ = ["arguments", "empty_parameter", "filled_buffer", "positive"]
+def batched(function: Callable[[Any], Any], x: Any, axes: int) -> Any:
+    """`function` of x with a batch axis in front; a single image of `axes` axes gets one, and loses it again."""
+    if len(x.shape) != axes:
+        return function(x)
+    results = function(ops.expand_dims(x, axis=0))
+    if isinstance(results, tuple):
+        return tuple(ops.squeeze(each, axis=0) for each in results)
+    return ops.squeeze(results, axis=0)
+
+
+def sizes(what: str, name: str, value: Any, axes: int, least: int = 0) -> tuple[int, ...]:
+    """A number for all spatial axes, or one for each, as a tuple. Raises ValueError below `least`."""
+    return per_axis(value, axes, what, name, least)
+
+
+__all__ = ["arguments", "batched", "empty_parameter", "filled_buffer", "positive", "sizes"]
