@@ -1,6 +1,7 @@
 """tensorgrad: a tape-based, define-by-run autograd engine on NumPy, differentiable to any order."""
 
 from importlib import import_module as _import_module
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
@@ -17,8 +18,6 @@ from tensorgrad.creation import (
     ones,
     zeros,
 )
-from tensorgrad.diagnosis import debug, detect_anomaly
-from tensorgrad.drawing import Drawing, render
 from tensorgrad.ops import (
     abs,
     acos,
@@ -179,17 +178,13 @@ from tensorgrad.ops import (
     max_pool1d,
     max_pool2d,
     max_pool3d,
-    max_unpool1d,
     max_unpool2d,
-    max_unpool3d,
     maximum,
     mean,
     median,
     meshgrid,
     min,
-    min_pool1d,
     min_pool2d,
-    min_pool3d,
     minimum,
     mish,
     moveaxis,
@@ -292,15 +287,24 @@ from tensorgrad.ops import (
 )
 from tensorgrad.primitive import op
 from tensorgrad.random import manual_seed
-from tensorgrad.recompute import checkpoint
 from tensorgrad.tape import Tape, enable_grad, no_grad, scope
 from tensorgrad.tensor import Tensor
 from tensorgrad.transforms import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp
 from tensorgrad.version import __version__
 
+if _TYPE_CHECKING:
+    from tensorgrad.diagnosis import debug, detect_anomaly
+    from tensorgrad.drawing import Drawing, render
+    from tensorgrad.recompute import checkpoint
+
 # What is loaded when it is first asked for, so that `import tensorgrad` does not wait for it.
 _LATER = {
     **dict.fromkeys(("data", "io", "models", "nn", "optim", "recipes", "train")),
+    "Drawing": "drawing",
+    "checkpoint": "recompute",
+    "debug": "diagnosis",
+    "detect_anomaly": "diagnosis",
+    "render": "drawing",
     "load": "io",
     "save": "io",
 }
@@ -314,6 +318,10 @@ def __getattr__(name):  # type: ignore[no-untyped-def]  # whatever the room has
     if room is not None:
         found = globals()[name] = getattr(found, name)
     return found
+
+
+def __dir__():  # type: ignore[no-untyped-def]  # what waits is there too, for those who press Tab
+    return sorted({*globals(), *_LATER})
 
 
 __all__ = [
@@ -504,17 +512,13 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
-    "max_unpool1d",
     "max_unpool2d",
-    "max_unpool3d",
     "maximum",
     "mean",
     "median",
     "meshgrid",
     "min",
-    "min_pool1d",
     "min_pool2d",
-    "min_pool3d",
     "minimum",
     "mish",
     "moveaxis",

@@ -82,6 +82,7 @@ def sweep(
     """
     gradients, heap = pending.gradients, pending.heap
     wanted = frozenset(wanted)
+    choosing, watching = bool(wanted), bool(watchers)  # asked at every record: a flag answers sooner than a container
     # Below these lies nothing that is needed: their rules are not asked, and what they keep stays for others.
     ends = frozenset(() if needed is None else [each for each in wanted if needed.isdisjoint(each.parents())])
     latest = latest_write()
@@ -95,7 +96,7 @@ def sweep(
         while True:
             kind = type(record)
             straight = None
-            if kind is not Record or wanted:
+            if kind is not Record or choosing:
                 g = _arrive(record, g, found, wanted)
                 if record in ends:
                     kind = Leaf
@@ -134,11 +135,12 @@ def sweep(
                     else:
                         g_in = rule  # the gradient itself
                     if elementwise:  # the gradient is as the result is: the records tell, without asking an array
-                        if record.shape != parent.shape or record.dtype is not parent.dtype:
+                        shape = parent.shape  # often the same tuple as the record's
+                        if (shape is not record.shape and shape != record.shape) or record.dtype is not parent.dtype:
                             g_in = _fit(g_in, parent)
                     elif g_in.shape != parent.shape or g_in.dtype is not parent.dtype:
                         g_in = _fit(g_in, parent)
-                    if watchers:
+                    if watching:
                         for watcher in watchers:
                             watcher.swept(record, place, g_in)
                     if straight is None and not heap:
@@ -413,11 +415,14 @@ def run(
     within = None
     if create_graph:
         within = suspended.get() if before is None else before
-    elif before is not None:
-        suspended.set(before)
     # As enable_grad and no_grad do. Not `with`: Ctrl-C may come at the first line of an __exit__, and leave the mode.
+    # Tokens rather than the values of before: they leave the thread's context empty again, and NumPy, which asks it
+    # for its error state at every call, finds that out sooner than it finds another variable.
+    mode = paused = None
     try:
-        page.set(within)
+        if before is not None and not create_graph:
+            paused = suspended.set(before)
+        mode = page.set(within)
         pending = Pending()
         for result, seed in results:
             record = result.record
@@ -435,7 +440,12 @@ def run(
         found = sweep(pending, wrapped, retain or create_graph, needed, wanted, watchers)
         return [(record, outward(g)) for record, g in found]
     finally:
-        page.set(before)
+        if paused is not None:
+            suspended.reset(paused)
+        if mode is not None:
+            page.reset(mode)
+        else:  # Ctrl-C came between the setting and its token
+            page.set(before)
 
 
 def backward(self: Any, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:

@@ -14,6 +14,8 @@ from typing import Any
 from tensorgrad.definition import Op
 
 FLOATING = "'fc'"  # the kinds of dtypes that carry gradients
+SETTLE = "if type(_result) is not _ndarray: _result = _settle(_result)"
+NEW_TENSOR = "_tensor = _new(_Tensor); _tensor.data = _result; _tensor.grad = None"
 
 
 def source_of(op: Op, direct: bool) -> str:
@@ -36,13 +38,13 @@ class _Writer:
         self.run(direct)
         self.wrap()
         if op.constant or not (op.arrays or op.parts):
-            self.add(self.finish())
+            self.finish()
             return
         self.stop_unrecorded()
         if op.ruled:
             self.record()
         else:
-            self.add(self.finish())
+            self.finish()
 
     def add(self, *lines: str) -> None:
         self.lines.extend(f"    {line}" for line in lines)
@@ -51,7 +53,11 @@ class _Writer:
         self.add("_traced = False")
         for name in self.op.arrays:
             taken = f"_data_{name} = {name}.data; _record_{name} = {name}.record; _traced = True"
-            self.add(f"if isinstance({name}, _Tensor): {taken}", f"else: _data_{name} = {name}; _record_{name} = None")
+            # The type first: a look at an identity, where isinstance is a call.
+            self.add(
+                f"if type({name}) is _Tensor or isinstance({name}, _Tensor): {taken}",
+                f"else: _data_{name} = {name}; _record_{name} = None",
+            )
         if self.op.parts:
             each = f"for _each in {self.op.parts}"
             self.add(
@@ -119,26 +125,24 @@ class _Writer:
         if op.results > 1:
             self.add("_result = _bundle([_settle(_each) for _each in _result])", "if not _traced: return _result")
             return
-        self.add("if type(_result) is not _ndarray: _result = _settle(_result)")
-        self.add(
-            "if not _traced: return _result" + (" if out is None else _fill(out, _result)" if self.has_out else "")
-        )
-        self.add("_tensor = _new(_Tensor); _tensor.data = _result; _tensor.grad = None")
+        self.add("if not _traced:", f"    {SETTLE}")
+        self.add("    return _result" + (" if out is None else _fill(out, _result)" if self.has_out else ""))
 
-    def finish(self, recorded: bool = False) -> str:
-        """The statement that returns the tensor or tensors."""
+    def finish(self, test: str = "", recorded: bool = False) -> None:
+        """Return the tensor or tensors: where the test holds, if there is one."""
         if self.op.results > 1:
-            return "return " + ("_tensors" if recorded else "_results(_Tensor, None, _result)")
-        before = "" if recorded else "_tensor.record = None; "
-        if not self.has_out:
-            return f"{before}return _tensor"
-        return f"{before}return _tensor if out is None else _become(out, _tensor, {self.op.name!r})"
+            lines = ["return " + ("_tensors" if recorded else "_results(_Tensor, None, _result)")]
+        else:
+            lines = [] if recorded else [SETTLE, f"{NEW_TENSOR}; _tensor.record = None"]
+            became = f" if out is None else _become(out, _tensor, {self.op.name!r})" if self.has_out else ""
+            lines.append(f"return _tensor{became}")
+        self.add(*([f"if {test}:"] + [f"    {line}" for line in lines] if test else lines))
 
     def stop_unrecorded(self) -> None:
         """Return where nothing is to be recorded, and raise where an input has no rule."""
         op = self.op
         missing = [f"{each} is None" for each in self.records] + (["not any(_record_parts)"] if op.parts else [])
-        self.add(f"if ({' and '.join(missing)}) or (_scope := _current()) is None: {self.finish()}")
+        self.finish(f"({' and '.join(missing)}) or (_scope := _current()) is None")
         inexact = f"_result.dtype.kind in {FLOATING}"
         if op.results > 1:
             inexact = f"any([_each.dtype.kind in {FLOATING} for _each in _result])"
@@ -148,7 +152,7 @@ class _Writer:
         if op.parts and op.parts not in op.ruled:
             self.add(f"if any(_record_parts) and {inexact}: raise _no_gradient({op.parts!r})")
         if op.ruled and ("dtype" in op.names or op.results > 1):
-            self.add(f"if not ({inexact}): {self.finish()}")
+            self.finish(f"not ({inexact})")
 
     def record(self) -> None:
         op = self.op
@@ -159,18 +163,35 @@ class _Writer:
             inputs.append(
                 "*[_plain(_each, _op) if _of is None else _of for _each, _of in zip(_data_parts, _record_parts)]"
             )
-        self.add("_record = _Record()" + ("; _tensor.record = _record" if op.results == 1 else ""))
+        if op.results == 1:
+            self.take_shape()
+            self.add("if not _shape: _result = _settle(_result)")
+            self.add(f"{NEW_TENSOR}; _tensor.record = _record = _Record()")
+            self.add(f"_record.shape = _shape; _record.dtype = {'_dtype' if self.lifts else '_result.dtype'}")
+        else:
+            self.add("_record = _Record()")
         self.add(f"_record.op = _op; _record.inputs = ({', '.join(inputs)},)")
         self.add(f"_record.kept = ({''.join(each + ', ' for each in kept)})")
-        if op.results == 1:
-            alone = op.elementwise and op.names == op.arrays and len(op.arrays) == 1
-            shape = f"{self.records[0]}.shape" if alone else "_result.shape"  # reading an array's shape costs 40 ns
-            self.add(f"_record.shape = {shape}; _record.dtype = {'_dtype' if self.lifts else '_result.dtype'}")
-        self.add("_record.serial = _tick(); _record.scope = _scope")
+        self.add("_record.serial = _next(_clock); _record.scope = _scope")
         if op.results > 1:
             self.add("_tensors = _results(_Tensor, _record, _result)")
         self.add(f"if _scope.watchers: _watched(_record, ({self.flat},), _result)")
-        self.add(self.finish(recorded=True))
+        self.finish(recorded=True)
+
+    def take_shape(self) -> None:
+        """Note the result's shape: the operand's own tuple where they agree, so that a long chain shares one.
+
+        Reading an array's shape makes a new tuple of 64 bytes and costs 40 ns, and tuples that are the same one are
+        compared sooner in the sweep.
+        """
+        op = self.op
+        if op.elementwise and op.names == op.arrays and len(op.arrays) == 1:
+            self.add(f"_shape = {self.records[0]}.shape")
+            return
+        self.add("_shape = _result.shape")
+        if op.elementwise:
+            for word, each in zip(["if", *["elif"] * len(self.records)], self.records, strict=False):
+                self.add(f"{word} {each} is not None and _shape == {each}.shape: _shape = {each}.shape")
 
     def input(self, name: str) -> str:
         """What stands in the record for a parameter: a parent, an attribute, or a placeholder for an array."""

@@ -126,7 +126,7 @@ class Op:
         allowed = [*self.names, *([self.parts] if self.parts else []), "out", *self.saves]
         allowed += [f"{name}_shape" for name in [*self.arrays, *([self.parts] if self.parts else [])]]
         allowed += ["needed"] if parameter == "joint" else ["index"] if parameter == self.parts else []
-        names = list(inspect.signature(rule).parameters)
+        names = _parameter_names(rule)
         if not names:
             raise TypeError(f"the rule of {self.name} for {parameter} takes no argument; the first is the gradient g")
         for name in names[1:]:
@@ -354,6 +354,15 @@ def _array_parameters(parameters: list[inspect.Parameter]) -> list[str]:
         for p in parameters
         if p.default is p.empty and p.kind is not p.KEYWORD_ONLY and not _annotation(p).startswith(plain)
     ]
+
+
+def _parameter_names(rule: Rule) -> list[str]:
+    """As inspect.signature has them; a plain function's code tells sooner, and there is one for every rule."""
+    if isinstance(rule, FunctionType) and not hasattr(rule, "__wrapped__"):
+        code = rule.__code__
+        if not code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS):
+            return list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])
+    return list(inspect.signature(rule).parameters)
 
 
 def _annotation(parameter: inspect.Parameter) -> str:

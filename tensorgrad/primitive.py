@@ -25,7 +25,7 @@ from tensorgrad import backend
 from tensorgrad.backend import NUMPY
 from tensorgrad.call_body import source_of
 from tensorgrad.definition import Kernel, Op, Rule
-from tensorgrad.tape import CONSTANT, Fan, Record, Traced, current, tick, watched
+from tensorgrad.tape import CONSTANT, Fan, Record, Traced, clock, current, watched
 from tensorgrad.writes import become
 
 
@@ -165,7 +165,8 @@ def _compile(op: Op, function: Any) -> None:
         _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
         _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
         _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
-        _bundle=op.bundle, _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _tick=tick,
+        _bundle=op.bundle, _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _next=next,
+        _clock=clock,
         _watched=watched, _become=become, _fill=_fill, _Tensor=_tensor_class[0],
         _defaults={p.name: p.default for p in op.parameters},
     )  # fmt: skip

@@ -19,21 +19,23 @@ from weakref import ref
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-tick = itertools.count(1).__next__  # the serial clock: the order of records, and the version of leaves
+clock = itertools.count(1)  # the serial clock: the order of records, and the version of leaves
+tick = clock.__next__
 
 
-def _raise_collector_threshold() -> None:
+def _raise_collector_thresholds() -> None:
     """A tape is a million small objects without a cycle among them.
 
-    At its default threshold the cyclic collector would walk them again and again (1.4 us per record at 10^6
-    records). The first threshold becomes 50,000 if nobody changed it; TENSORGRAD_GC=0 leaves it alone.
+    At its default thresholds the cyclic collector would walk them again and again (1.4 us per record at 10^6
+    records). If nobody changed the first, it becomes 200,000, and the second at least 50: each of a million records is
+    then walked once, while it is young. TENSORGRAD_GC=0 leaves both alone.
     """
     first, second, third = gc.get_threshold()
     if first in (700, 2000) and os.environ.get("TENSORGRAD_GC") != "0":
-        gc.set_threshold(50_000, second, third)
+        gc.set_threshold(200_000, max(second, 50), third)
 
 
-_raise_collector_threshold()
+_raise_collector_thresholds()
 
 
 class Traced:

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,17 +18,16 @@ from tensorgrad.backend.dtypes import natural
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(NamedTuple):
     """One array library: its namespace, its device, and the ways to it and back."""
 
     name: str
     device: str
     array_type: type
     namespace: Any
-    from_numpy: Callable[[Any], Array] = field(repr=False)
-    to_numpy: Callable[[Array], Any] = field(repr=False)
-    memory: Callable[[Array], Any] = field(repr=False)  # the object whose memory an array looks into
+    from_numpy: Callable[[Any], Array]
+    to_numpy: Callable[[Array], Any]
+    memory: Callable[[Array], Any]  # the object whose memory an array looks into
 
 
 NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray, np.asarray, numpy_library.memory)

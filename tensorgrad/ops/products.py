@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from string import ascii_letters
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ from tensorgrad.ops.indexing import getitem
 from tensorgrad.ops.reduction import sum
 from tensorgrad.ops.shape import broadcast_to, normal_axes, permute_dims, reshape, roll
 from tensorgrad.primitive import op
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # string.ascii_letters: that module imports slowly
 
 
 @op(lift="operands")
@@ -132,7 +133,7 @@ def einsum(subscripts: str, /, *operands: Any) -> Any:
 
 def _spell_ellipsis(terms: list[str], operands: Any, text: str) -> tuple[list[str], str]:
     """Letters of their own for the axes that '...' stands for."""
-    spare = [letter for letter in ascii_letters if letter not in text]
+    spare = [letter for letter in LETTERS if letter not in text]
     extra = [len(each.shape) - len(term.replace("...", "")) for term, each in zip(terms, operands, strict=True)]
     for term, size in zip(terms, extra, strict=True):
         if size < 0 or (size > 0 and "..." not in term):
@@ -231,8 +232,8 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Any:
             raise ValueError(
                 f"tensordot: axis {place1} of x1 has length {x1.shape[place1]}, axis {place2} of x2 {x2.shape[place2]}"
             )
-    letters1 = ascii_letters[:n1]
-    letters2 = "".join(letters1[pairs[place]] if place in pairs else ascii_letters[n1 + place] for place in range(n2))
+    letters1 = LETTERS[:n1]
+    letters2 = "".join(letters1[pairs[place]] if place in pairs else LETTERS[n1 + place] for place in range(n2))
     output = "".join(letter for letter in letters1 + letters2 if (letter in letters1) != (letter in letters2))
     return einsum_parts(f"{letters1},{letters2}->{output}", x1, x2)
 
