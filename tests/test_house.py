@@ -6,10 +6,11 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.primitive import registry
 from tensorgrad.testing.cases import CASES
+from tests.coverage import QUESTIONS, cases_of, provable, public_functions
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tensorgrad"
@@ -191,7 +193,7 @@ def test_every_source_file_has_its_test_file(path: Path) -> None:
 def test_every_test_file_has_its_source_file() -> None:
     house = {"test_house", "test_golden", "test_scale", "test_processes", "test_errors", "test_docs", "test_benchmarks"}
     house |= {"test_scipy"}
-    tools = {"test_mutation"}
+    tools = {"test_mutation", "test_coverage"}
     known = {test_file_of(path) for path in SOURCES}
     strays = [path for path in ROOT.glob("tests/**/test_*.py") if path not in known and path.stem not in house | tools]
     assert strays == []
@@ -214,25 +216,48 @@ def test_no_module_has_the_name_of_a_public_function() -> None:
             assert isinstance(getattr(tg, name), ModuleType), name
 
 
-def vocabulary() -> list[str]:
-    """The public functions of ops that take an array."""
-    questions = {"isdtype", "result_type", "can_cast", "finfo", "iinfo", "device_of", "broadcast_shapes", "asarray"}
-    makers = {"zeros", "ones", "empty", "full", "eye", "arange", "linspace"}
-    return [name for name in ops.__all__ if callable(getattr(ops, name)) and name not in questions | makers]
+# What no case can be about: arrays from nothing, and questions about arrays.
+MAKERS = {"arange", "asarray", "device_of", "empty", "eye", "full", "linspace", "ones", "zeros"}
+
+
+def vocabulary() -> dict[str, Callable[..., Any]]:
+    """The functions of arrays that the package, its linalg and its fft export, and those of ops that rules call."""
+    public = {names[0]: function for function, names in provable(public_functions()).items()}
+    inside = {f"ops.{name}": getattr(ops, name) for name in ops.__all__ if name not in QUESTIONS | MAKERS}
+    known = set(public.values())
+    return public | {name: each for name, each in inside.items() if callable(each) and each not in known}
+
+
+def faults_of(function: Callable[..., Any]) -> Iterator[str]:
+    """What a function of the vocabulary lacks."""
+    first = str(function.__doc__ or "").strip().partition("\n")[0]
+    if "->" not in first:
+        yield "its docstring must end its first line with shapes: (...) -> (...)"
+    if not cases_of(function):
+        yield "no case in tensorgrad/testing/cases/ calls it or proves it"
 
 
 @pytest.mark.parametrize("name", vocabulary())
-def test_every_function_has_a_case(name: str) -> None:
-    function = getattr(ops, name)
-    covered = [each for each in CASES if each.op is function or str(each).startswith(f"{name} ")]
-    assert covered, f"{name} has no case in tensorgrad/testing/cases/"
+def test_every_function_has_its_shapes_and_a_case(name: str) -> None:
+    assert list(faults_of(vocabulary()[name])) == []
 
 
-@pytest.mark.parametrize("name", vocabulary())
-def test_every_function_says_its_shapes(name: str) -> None:
-    first = (getattr(ops, name).__doc__ or "").strip().splitlines()
-    assert first
-    assert "->" in first[0], f"the docstring of {name} must end its first line with shapes: (...) -> (...)"
+def test_a_function_without_shapes_or_a_case_is_found() -> None:
+    def astype(x: Any) -> Any:
+        """The name is in the cases, and this function is not."""
+
+    assert [each.split()[0] for each in faults_of(astype)] == ["its", "no"]
+    assert {"fft.rfftn", "lstsq", "svd", "astype"} <= set(vocabulary())
+
+
+@pytest.mark.parametrize("path", sorted((PACKAGE / "testing" / "cases").glob("[a-z]*.py")), ids=lambda path: path.stem)
+def test_every_file_of_cases_is_put_through_the_laws(path: Path) -> None:
+    text = test_file_of(path).read_text(encoding="utf-8")
+    assert f"from tensorgrad.testing.cases.{path.stem} import CASES" in text
+    assert re.search(
+        r"^@every\(CASES\)\ndef \w+\(case: Any, device: str\) -> None:\n    prove\(case, device\)$", text, re.M
+    )
+    assert {id(each) for each in import_module(module_name(path)).CASES} <= {id(each) for each in CASES}
 
 
 def test_every_op_of_the_registry_is_in_the_vocabulary() -> None:
