@@ -6,8 +6,9 @@ from math import pi, sqrt
 from typing import Any
 
 from tensorgrad.backend import Array
+from tensorgrad.ops.analytic import exp, tanh
 from tensorgrad.ops.arithmetic import less, multiply
-from tensorgrad.ops.elementwise import abs, astype, exp, tanh, where
+from tensorgrad.ops.elementwise import abs, astype, where
 from tensorgrad.ops.reduction import Axis, checked, finite_peak, sum
 from tensorgrad.ops.shape import normal_axes, reshape
 from tensorgrad.primitive import op
@@ -316,8 +317,8 @@ def prelu(x: Any, weight: Any, /) -> Any:
             f"prelu: the weight has the shape {size}; for x {tuple(x.shape)} expected one number, or one for each of "
             f"{channels} channels on axis 1"
         )
-    if size and size[0] != 1:
-        weight = reshape(weight, (-1, *(1,) * (len(x.shape) - 2)))
+    if size:
+        weight = reshape(weight, () if size[0] == 1 else (-1, *(1,) * (len(x.shape) - 2)))
     return where(x > 0, x, x * weight)
 
 

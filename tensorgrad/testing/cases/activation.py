@@ -96,7 +96,7 @@ CASES = [
     ),
     case(
         ops.prelu,
-        lambda x, weight: np.where(x > 0, x, x * weight),
+        lambda x, weight: np.where(x > 0, x, x * weight[0]),
         x=reals(avoid=(0.0,)),
         weight=reals(dims="1"),
         _name="prelu with one weight",
