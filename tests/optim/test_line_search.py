@@ -1,0 +1,74 @@
+"""The line search ends where both Wolfe conditions hold, on functions made to be hard."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tensorgrad.optim.line_search import Point, interpolated, strong_wolfe
+
+C1, C2 = 1e-4, 0.9
+
+
+def along(f, slope):
+    return lambda t: Point(t, f(t), None, slope(t))
+
+
+def search(at, t, limit=25):
+    return strong_wolfe(at, at(0.0), t, 1.0, 1e-9, limit)
+
+
+@given(t=st.floats(1e-3, 1e3), bend=st.floats(0.1, 10), far=st.floats(0.1, 10))
+def test_both_conditions_hold_where_it_ends(t, bend, far):
+    at = along(
+        lambda t: bend * (t - far) ** 2 + 0.3 * math.sin(3 * t),
+        lambda t: 2 * bend * (t - far) + 0.9 * math.cos(3 * t),
+    )
+    start = at(0.0)
+    if start.slope >= -0.1:
+        return
+    found, _ = search(at, t)
+    assert found.f <= start.f + C1 * found.t * start.slope
+    assert abs(found.slope) <= -C2 * start.slope
+
+
+def test_more_and_thuentes_first_function_is_solved_from_afar():
+    """phi(t) = -t / (t^2 + 2): Moré & Thuente, "Line search algorithms with guaranteed sufficient decrease", 1994."""
+    at = along(lambda t: -t / (t * t + 2), lambda t: (t * t - 2) / (t * t + 2) ** 2)
+    for t in (1.0, 10.0, 100.0):
+        found, tried = search(at, t)
+        assert abs(found.slope) <= C2 / 2
+        assert found.f < 0
+        assert tried <= 12
+
+
+def test_the_limit_holds_and_the_lowest_point_comes_back():
+    calls = []
+
+    def at(t):
+        calls.append(t)
+        return Point(t, -t, None, -1.0)  # falls for ever
+
+    found, tried = strong_wolfe(at, Point(0.0, 0.0, None, -1.0), 1.0, 1.0, 1e-9, 4)
+    assert len(calls) == tried == 5
+    assert found.t == max(calls)
+
+
+def test_a_loss_that_is_nan_beyond_a_point_is_left_behind():
+    at = along(lambda t: t * t - t if t < 1 else math.nan, lambda t: 2 * t - 1 if t < 1 else math.nan)
+    found, _ = search(at, 8.0)
+    assert not found.f > 0
+
+
+def test_the_cubic_is_exact_for_a_cubic():
+    """x^3 - 3 x has its minimum at 1."""
+    points = [Point(t, t**3 - 3 * t, None, 3 * t * t - 3) for t in (0.0, 3.0)]
+    assert interpolated(*points) == pytest.approx(1.0)
+    assert interpolated(*reversed(points)) == pytest.approx(1.0)
+    assert interpolated(*points, (1.5, 2.0)) == 1.5
+    assert interpolated(Point(0.0, 0.0, None, 1.0), Point(1.0, 5.0, None, 1.0)) in (0.0, 0.5, 1.0)
+
+
+def test_without_a_minimum_it_takes_the_middle():
+    assert interpolated(Point(0.0, 0.0, None, -1.0), Point(2.0, -2.0, None, -1.0), (4.0, 8.0)) == pytest.approx(6.0)
