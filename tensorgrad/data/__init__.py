@@ -1,11 +1,13 @@
 """Data: data sets, loaders that resume exactly, transforms, and sets that are read with care."""
 
+from tensorgrad.data.cifar import cifar10
 from tensorgrad.data.collate import collate
 from tensorgrad.data.datasets import ConcatDataset, Dataset, Subset, TensorDataset, random_split
 from tensorgrad.data.files import DataFileError, DataNotFoundError
 from tensorgrad.data.generated import eight_gaussians, moons, spirals
 from tensorgrad.data.handwriting import emnist_letters, fashion_mnist, mnist
 from tensorgrad.data.loader import DataLoader
+from tensorgrad.data.prices import stocks
 from tensorgrad.data.provenance import Provenance
 from tensorgrad.data.samplers import (
     RandomSampler,
@@ -14,29 +16,44 @@ from tensorgrad.data.samplers import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from tensorgrad.data.scalers import MinMaxScaler, StandardScaler
 from tensorgrad.data.splits import Splits
+from tensorgrad.data.tables import digits, iris
+from tensorgrad.data.texts import Alphabet, Words, names, tiny_shakespeare
+from tensorgrad.data.windows import WindowDataset
 
 __all__ = [
+    "Alphabet",
     "ConcatDataset",
     "DataFileError",
     "DataLoader",
     "DataNotFoundError",
     "Dataset",
+    "MinMaxScaler",
     "Provenance",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
     "Splits",
+    "StandardScaler",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
     "WeightedRandomSampler",
+    "WindowDataset",
+    "Words",
+    "cifar10",
     "collate",
+    "digits",
     "eight_gaussians",
     "emnist_letters",
     "fashion_mnist",
+    "iris",
     "mnist",
     "moons",
+    "names",
     "random_split",
     "spirals",
+    "stocks",
+    "tiny_shakespeare",
 ]

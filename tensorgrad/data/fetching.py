@@ -53,7 +53,7 @@ def _fetch_one(file: Published, folder: Path) -> str | None:
             troubles.append(f"{url}: {type(error).__name__}: {error}".splitlines()[0])
         else:
             return None
-    return "; ".join(troubles)
+    return "; ".join(troubles) or f"nothing is known that serves {file.name}"
 
 
 def _has_tqdm() -> bool:

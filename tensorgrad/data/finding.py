@@ -26,9 +26,9 @@ class Found:
         for file in self.collection.files:
             path = self.paths.get(file.name)
             if path is not None:
-                records.append(
-                    FileRecord(file.name, path.stat().st_size, checksum(path, "sha256"), file.is_published(path))
-                )
+                sha256 = checksum(path, "sha256")
+                canonical = sha256 == file.sha256 if file.sha256 else file.is_published(path)
+                records.append(FileRecord(file.name, path.stat().st_size, sha256, canonical))
         whole = len(records) == len(self.collection.files)
         return Provenance(
             name=name,

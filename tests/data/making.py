@@ -28,3 +28,27 @@ def write_images(folder, prefixes=("train-", "t10k-"), counts=(20, 10), first=0)
         write_idx(folder / f"{prefix}{IMAGES}", images)
         write_idx(folder / f"{prefix}{LABELS}", np.arange(count) % 10 + first)
     return folder
+
+
+def batch_pickle(pixels, labels, **others):
+    """A batch of CIFAR-10 as Python 2 and NumPy 1 pickled it: protocol 2, its strings byte strings."""
+    rows, columns = pixels.shape
+
+    def string(text):
+        data = text.encode("ascii") if isinstance(text, str) else text
+        return (b"U" + bytes([len(data)]) if len(data) < 256 else b"T" + struct.pack("<i", len(data))) + data
+
+    def number(value):
+        return b"K" + bytes([value]) if 0 <= value < 256 else b"J" + struct.pack("<i", value)
+
+    array = (
+        b"cnumpy.core.multiarray\n_reconstruct\n"
+        + (b"cnumpy\nndarray\n" + number(0) + b"\x85" + string("b") + b"\x87R")
+        + (b"(" + number(1) + number(rows) + number(columns) + b"\x86")
+        + (b"cnumpy\ndtype\n" + string("u1") + number(0) + number(1) + b"\x87R")
+        + (b"(" + number(3) + string("|") + b"NNN" + number(-1) + number(-1) + number(0) + b"tb")
+        + (b"\x89" + string(pixels.tobytes()) + b"tb")
+    )
+    entries = [(string("data"), array), (string("labels"), b"](" + b"".join(map(number, labels)) + b"e")]
+    entries += [(string(name), string(value)) for name, value in others.items()]
+    return b"\x80\x02}(" + b"".join(key + value for key, value in entries) + b"u."
