@@ -246,11 +246,15 @@ def arguments(
     inputs: dict[str, Any],
     sizes: dict[str, tuple[int, int]] | None = None,
     allow_complex: bool = False,
+    complex_one_in: int = 4,
 ) -> dict[str, Any]:
-    """The arguments of a call, by name: arrays for `Values`, lists for `Several`, and drawn or plain attributes."""
+    """The arguments of a call, by name: arrays for `Values`, lists for `Several`, and drawn or plain attributes.
+
+    Where complex numbers are allowed, one draw in `complex_one_in` has them.
+    """
     space = _Shapes(draw, sizes or {})
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    is_complex = allow_complex and draw(st.integers(0, 3)) == 0
+    is_complex = allow_complex and draw(st.integers(0, complex_one_in - 1)) == 0
     drawn: dict[str, Any] = {}
 
     def one(values: Values) -> Any:
