@@ -112,7 +112,7 @@ def test_functions_that_only_rules_call_are_sites_of_their_ops(every: list[Site]
 
 
 def test_the_mutants_of_a_formula_are_all_there_is_to_get_wrong(every: list[Site]) -> None:
-    found = {(each.kind, each.mutated) for each in mutants_of(site(every, "elementwise.tanh.x"))}
+    found = {(each.kind, each.mutated) for each in mutants_of(site(every, "analytic.tanh.x"))}
     assert found == {
         ("sign", "-(g - g * out * out)"),
         ("sign", "g + g * out * out"),
@@ -134,11 +134,11 @@ def test_minus_zero_is_no_mutant(every: list[Site]) -> None:
 
 
 def test_a_mutant_says_where_it_is_and_what_it_was(every: list[Site]) -> None:
-    of = site(every, "elementwise.exp.x")
+    of = site(every, "analytic.exp.x")
     mutant = next(each for each in mutants_of(of) if each.mutated == "out")
     text = (Path(__file__).parents[1] / of.file).read_text().splitlines()[mutant.line - 1]
     assert "exp.vjp(x=lambda g, out: g * out)" in text
-    assert str(mutant).startswith(f"tensorgrad/ops/elementwise.py:{mutant.line}: elementwise.exp.x, term")
+    assert str(mutant).startswith(f"tensorgrad/ops/analytic.py:{mutant.line}: analytic.exp.x, term")
     assert mutant.original == "g * out"
 
 

@@ -5,16 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgrad.backend import Array
-from tensorgrad.ops.elementwise import (
-    astype,
-    exp,
-    floor,
-    log,
-    ones_like,
-    sign,
-    where,
-    zeros_like,
-)
+from tensorgrad.ops.analytic import exp, log
+from tensorgrad.ops.elementwise import astype, floor, ones_like, sign, where, zeros_like
 from tensorgrad.primitive import op
 
 

@@ -6,9 +6,10 @@ from math import inf, sqrt
 from typing import Any
 
 from tensorgrad.backend import Array
+from tensorgrad.ops.analytic import exp
 from tensorgrad.ops.arrays import arange, device_of, zeros
 from tensorgrad.ops.dropout import Chance, check_probability, kept_by_chance
-from tensorgrad.ops.elementwise import exp, where
+from tensorgrad.ops.elementwise import where
 from tensorgrad.ops.linalg import matmul
 from tensorgrad.ops.reduction import finite_peak, sum
 from tensorgrad.ops.shape import broadcast_shapes, expand_dims, matrix_transpose

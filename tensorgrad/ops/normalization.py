@@ -10,8 +10,9 @@ from math import prod
 from typing import Any
 
 from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.ops.analytic import sqrt
 from tensorgrad.ops.arrays import arange, device_of, finfo
-from tensorgrad.ops.elementwise import astype, maximum, sqrt
+from tensorgrad.ops.elementwise import astype, maximum
 from tensorgrad.ops.indexing import wrapped_as
 from tensorgrad.ops.matrices import vector_norm
 from tensorgrad.ops.products import matmul

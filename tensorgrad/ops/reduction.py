@@ -6,7 +6,8 @@ from math import prod as product
 from typing import Any
 
 from tensorgrad.backend import Array
-from tensorgrad.ops.elementwise import astype, conj, exp, isfinite, ones_like, where, zeros_like
+from tensorgrad.ops.analytic import exp
+from tensorgrad.ops.elementwise import astype, conj, isfinite, ones_like, where, zeros_like
 from tensorgrad.ops.scan import cumulative_prod
 from tensorgrad.ops.shape import broadcast_to, flip, normal_axes, permute_dims, reshape
 from tensorgrad.primitive import op

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgrad.backend import Array
-from tensorgrad.ops.elementwise import exp, isfinite, where, zeros_like
+from tensorgrad.ops.analytic import exp
+from tensorgrad.ops.elementwise import isfinite, where, zeros_like
 from tensorgrad.ops.indexing import take_along_axis
 from tensorgrad.ops.shape import concat, flip, normal_axes
 from tensorgrad.primitive import op

@@ -4,6 +4,7 @@ from tensorgrad.testing.case import Case
 from tensorgrad.testing.cases import (
     activation,
     adaptive_pooling,
+    analytic,
     arithmetic,
     arrays,
     attention,
@@ -32,6 +33,7 @@ from tensorgrad.testing.cases import (
 
 CASES: list[Case] = [
     *arrays.CASES,
+    *analytic.CASES,
     *elementwise.CASES,
     *arithmetic.CASES,
     *shape.CASES,
