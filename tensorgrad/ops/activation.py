@@ -6,8 +6,9 @@ from math import pi, sqrt
 from typing import Any
 
 from tensorgrad.backend import Array
+from tensorgrad.ops.analytic import exp, tanh
 from tensorgrad.ops.arithmetic import less, multiply
-from tensorgrad.ops.elementwise import abs, astype, exp, tanh, where
+from tensorgrad.ops.elementwise import abs, astype, where
 from tensorgrad.ops.reduction import Axis, checked, finite_peak, sum
 from tensorgrad.ops.shape import normal_axes, reshape
 from tensorgrad.primitive import op
