@@ -29,6 +29,7 @@ Taps = tuple[Any, Any]  # for each pixel after: the places it reads, and their w
 
 RULES = {"nearest": 0, "nearest-exact": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3, "area": 0}
 CUBIC = -0.75  # the free parameter of Keys, 1981, eq. 15, as PyTorch and OpenCV choose it
+SMOOTH_CUBIC = -0.5  # the same with antialias, as PyTorch and Pillow choose it
 
 
 # ── another size, axis by axis ──────────────────────────────────────────────────────────────────────────────
@@ -39,6 +40,8 @@ def _taps(stretch: Stretch) -> Taps:
     """What each pixel reads when an axis is stretched."""
     rule, before, after, step, align_corners = stretch
     pixels = np.arange(after)
+    if rule.startswith("smooth"):
+        return _smooth_taps(stretch)
     if rule.startswith("nearest"):
         offset = 0.5 if rule == "nearest-exact" else 0.0
         # In integers where the step is a ratio of sizes: (i + 0) * n / m in floating point may fall short of a pixel.
@@ -59,11 +62,48 @@ def _taps(stretch: Stretch) -> Taps:
         t = np.where(t > 0, t, 0.5)
         return np.stack([low, high], 1), np.stack([1 - t, t], 1)
     low = np.floor(positions).astype(np.int64)
-    distances = np.abs((positions - low)[:, None] - np.arange(-1, 3))
-    near = ((CUBIC + 2) * distances - (CUBIC + 3)) * distances**2 + 1
-    far = ((distances - 5) * distances + 8) * distances * CUBIC - 4 * CUBIC
     places = np.clip(low[:, None] + np.arange(-1, 3), 0, before - 1)
-    return places, np.where(distances <= 1, near, far)
+    return places, np.stack(_cubic_weights(positions - low), axis=1)
+
+
+def _near(d: Any, a: float) -> Any:
+    """What a pixel weighs at a distance up to 1.   Keys, 1981, eq. 15"""
+    return ((a + 2) * d - (a + 3)) * d * d + 1
+
+
+def _far(d: Any, a: float) -> Any:
+    """What a pixel weighs at a distance from 1 to 2."""
+    return ((d - 5) * d + 8) * d * a - 4 * a
+
+
+def _cubic_weights(t: Any) -> list[Any]:
+    """What the pixels at -1, 0, 1 and 2 weigh at a position t in [0, 1)."""
+    return [_far(1 + t, CUBIC), _near(t, CUBIC), _near(1 - t, CUBIC), _far(2 - t, CUBIC)]
+
+
+def _smooth_taps(stretch: Stretch) -> Taps:
+    """Taps of an axis that is made smaller: the kernel is made as wide as a new pixel, and its weights sum to 1."""
+    rule, before, after, step, align_corners = stretch
+    if align_corners:
+        step = (before - 1) / (after - 1) if after > 1 else 0.0
+    width = max(step, 1.0)
+    radius = width * (2.0 if rule == "smooth cubic" else 1.0)
+    centres = (np.arange(after) + 0.5) * step
+    first = np.maximum((centres - radius + 0.5).astype(np.int64), 0)
+    ends = np.minimum((centres + radius + 0.5).astype(np.int64), before)
+    places = first[:, None] + np.arange(max(1, (ends - first).max()))
+    distances = np.abs(places + 0.5 - centres[:, None]) / width
+    if rule == "smooth cubic":
+        weights = np.where(distances <= 1, _near(distances, SMOOTH_CUBIC), _far(distances, SMOOTH_CUBIC))
+    else:
+        weights = 1 - distances
+    weights = np.where((places < ends[:, None]) & (distances < radius / width), weights, 0.0)
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    # No tap weighs 0, which would make NaN of an infinite pixel: those that would share the heaviest one.
+    heaviest = np.argmax(np.abs(weights), axis=1)[:, None]
+    shares = (weights == 0) | (np.arange(places.shape[1]) == heaviest)
+    split = np.take_along_axis(weights, heaviest, axis=1) / shares.sum(axis=1, keepdims=True)
+    return np.where(shares, np.take_along_axis(places, heaviest, axis=1), places), np.where(shares, split, weights)
 
 
 @lru_cache(maxsize=256)
@@ -111,6 +151,7 @@ def interpolate(
     scale_factor: float | tuple[float, ...] | None = None,
     mode: str = "nearest",
     align_corners: bool | None = None,
+    antialias: bool = False,
 ) -> Any:
     """An image at another size.   (n, c, h, w) -> (n, c, h', w')   Lines and volumes too, by modes made for them.
 
@@ -118,8 +159,11 @@ def interpolate(
     mode: "nearest" (pixel floor(i h / h')), "nearest-exact" (floor((i + 1/2) h / h')), "area" (means of windows, see
     `adaptive_avg_pool2d`) for any number of axes; "linear" for one, "bilinear" and "bicubic" for two, "trilinear" for
     three. align_corners: for the last four, whether the middles of the corner pixels stay where they are.
+    antialias: for "bilinear" and "bicubic", whether a new pixel that covers many old ones is made of all of them, by a
+    kernel as wide as itself; without, it reads two or four for each axis, and what is between them is lost.
     Positions beyond the border read the border. Integers are interpolated as floating numbers, but for the nearest.
-    Raises ValueError for another mode, for both or neither of size and scale_factor, and for an empty image.
+    Raises ValueError for another mode, for both or neither of size and scale_factor, for an empty image, and for
+    antialias with another mode.
     Keys, "Cubic convolution interpolation for digital image processing", 1981 (bicubic).
 
     >>> import tensorgrad as tg
@@ -135,12 +179,15 @@ def interpolate(
         )
     if align_corners is not None and not RULES[mode]:
         raise ValueError(f"interpolate: align_corners has no meaning for mode {mode!r}; leave it out")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(f"interpolate: antialias is for 'bilinear' and 'bicubic', not for mode {mode!r}; leave it out")
     if not prod(x.shape[2:]):
         raise ValueError(f"interpolate: there are no pixels in the shape {tuple(x.shape)}")
     sizes, steps = _sizes_and_steps(tuple(x.shape[2:]), size, scale_factor)
     if mode == "area":
         return (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)[axes - 1](x, sizes)
     rule = mode if not RULES[mode] else "cubic" if mode == "bicubic" else "linear"
+    rule = f"smooth {rule}" if antialias else rule
     if not (rule.startswith("nearest") or isdtype(x.dtype, ("real floating", "complex floating"))):
         x = astype(x, get_default_dtype())
     for axis, (before, after, step) in enumerate(zip(x.shape[2:], sizes, steps, strict=True), 2):
@@ -223,11 +270,11 @@ def grid_sample(
     Volumes too: (n, c, d, h, w), (n, d', h', w', 3) -> (n, c, d', h', w'). A position is (x, y) or (x, y, z), x along
     the last axis, -1 and 1 being the ends of the image: the middles of its outermost pixels with align_corners, their
     outer edges without. A NaN counts as -1.
-    mode: "bilinear" (in volumes too, where it takes 8 pixels) or "nearest", halves to the even pixel, which has no
-    slope: the gradient of the grid is 0. padding_mode: what lies outside: "zeros", "border" (the nearest pixel of the
-    image) or "reflection" (at the ends, as often as needed).
-    Raises ValueError when shapes do not fit, and for an empty image.
-    Jaderberg et al., "Spatial transformer networks", 2015, eq. 3.
+    mode: "bilinear" (in volumes too, where it takes 8 pixels), "bicubic" (images only) or "nearest", halves to the even
+    pixel, which has no slope: the gradient of the grid is 0. padding_mode: what lies outside: "zeros", "border" (the
+    nearest pixel of the image) or "reflection" (at the ends, as often as needed).
+    Raises ValueError when shapes do not fit, for an empty image, and for "bicubic" of a volume.
+    Jaderberg et al., "Spatial transformer networks", 2015, eq. 3; Keys, 1981, eq. 15 (bicubic).
 
     >>> import tensorgrad as tg
     >>> image = tg.asarray([[[[1.0, 3.0]]]])
@@ -240,8 +287,9 @@ def grid_sample(
             "grid_sample: expected (n, c, h, w) and a grid (n, h', w', 2), or (n, c, d, h, w) and (n, d', h', w', 3), "
             f"got {tuple(x.shape)} and {tuple(grid.shape)}"
         )
-    if mode not in ("bilinear", "nearest"):
-        raise ValueError(f"grid_sample: mode is {mode!r}; it may be 'bilinear' or 'nearest'")
+    if mode not in ("bilinear", "nearest", "bicubic")[: 5 - axes]:
+        also = ", 'bicubic'" if axes == 2 else ""
+        raise ValueError(f"grid_sample: mode is {mode!r}; it may be 'bilinear', 'nearest'{also} for {axes} axes")
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(f"grid_sample: padding_mode is {padding_mode!r}; it may be 'zeros', 'border' or 'reflection'")
     n, c, *sizes = x.shape
@@ -253,28 +301,45 @@ def grid_sample(
     grid = where(grid == grid, grid, -1.0)
     if mode == "nearest":
         grid = array_of(grid)
-    positions = [
-        _position(grid[..., axes - 1 - axis], size, padding_mode, align_corners) for axis, size in enumerate(sizes)
+    taps = [
+        _nodes(grid[..., axes - 1 - axis], size, mode, padding_mode, align_corners) for axis, size in enumerate(sizes)
     ]
     total: Any = None
-    if mode == "nearest":
-        total = _read(rows, [round(each) for each in positions], tuple(sizes), n, padding_mode)
-    else:
-        lows = [floor(array_of(each)) for each in positions]
-        for corner in product((0, 1), repeat=axes):
-            weight: Any = None
-            for position, low, upper in zip(positions, lows, corner, strict=True):
-                share = position - low if upper else low + 1.0 - position
-                weight = share if weight is None else weight * share
-            places = [low + float(upper) for low, upper in zip(lows, corner, strict=True)]
-            part = _read(rows, places, tuple(sizes), n, padding_mode) * expand_dims(weight, axis=-1)
-            total = part if total is None else total + part
+    for corner in product(*taps):
+        part = _read(rows, [place for place, _ in corner], tuple(sizes), n, padding_mode)
+        for _, weight in corner:
+            part = part if weight is None else part * expand_dims(weight, axis=-1)
+        total = part if total is None else total + part
     return permute_dims(total, (0, axes + 1, *range(1, axes + 1)))
 
 
-def _position(coordinate: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
-    """Where in an axis a coordinate from -1 to 1 lies, in pixels, brought inside by the padding's rule."""
-    position = (coordinate + 1.0) * ((size - 1) / 2) if align_corners else ((coordinate + 1.0) * size - 1.0) * 0.5
+def _nodes(coordinate: Any, size: int, mode: str, padding_mode: str, align_corners: bool) -> list[tuple[Any, Any]]:
+    """The places that are read along an axis for coordinates from -1 to 1, and what each weighs."""
+    if align_corners and size == 1:  # the one pixel, for an infinite coordinate too
+        position = where(isfinite(array_of(coordinate)), coordinate, 0.0) * 0.0
+    else:
+        position = (coordinate + 1.0) * ((size - 1) / 2) if align_corners else ((coordinate + 1.0) * size - 1.0) * 0.5
+    if mode != "bicubic":
+        position = _inside(position, size, padding_mode, align_corners)
+        if mode == "nearest":
+            return [(round(position), None)]
+        low = floor(array_of(position))
+        return [(low, low + 1.0 - position), (low + 1.0, position - low)]
+    if padding_mode == "reflection":
+        position = where(isfinite(array_of(position)), position, 0.0)
+    else:
+        position = clip(position, -3.0, size + 2.0)  # further out all four pixels are one, or zero
+    low = floor(array_of(position))
+    weights = _cubic_weights(position - low)
+    # The four places are brought inside, not the position: beyond an end the kernel goes on over what is there.
+    places = [low + float(step) for step in range(-1, 3)]
+    if padding_mode != "zeros":
+        places = [_inside(place, size, padding_mode, align_corners) for place in places]
+    return list(zip(places, weights, strict=True))
+
+
+def _inside(position: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
+    """A position in pixels, brought into an axis by the padding's rule."""
     if padding_mode == "zeros":
         return clip(position, -1.0, float(size))  # no further than a pixel outside, where all is zero anyway
     if padding_mode == "reflection":

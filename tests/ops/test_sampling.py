@@ -35,9 +35,11 @@ def test_interpolation_is_torchs(axes: int, data: st.DataObject) -> None:
     if data.draw(st.booleans()):
         options["size"] = tuple(data.draw(st.lists(st.integers(1, 7 if axes < 3 else 4), min_size=axes, max_size=axes)))
     else:
-        # With other factors torch's nearest pixel is not the same in the gradient as in the value.
-        factors = st.sampled_from([1.0, 2.0, 3.0] if mode.startswith("nearest") else [1.0, 1.3, 2.0, 2.7])
-        options["scale_factor"] = tuple(data.draw(st.lists(factors, min_size=axes, max_size=axes)))
+        # With other factors torch's nearest pixel is not the same in the gradient as in the value, and where they leave
+        # the size as it was its cubic gradient is that of a copy.
+        factors = [1.0, 2.0, 3.0] if mode.startswith("nearest") else [1.0, 1.3, 2.0, 2.7]
+        fitting = [[f for f in factors if f == 1 or int(n * f) != n] for n in sizes]
+        options["scale_factor"] = tuple(data.draw(st.sampled_from(each)) for each in fitting)
     if mode in smooth:
         options["align_corners"] = data.draw(st.booleans())
     image = np.random.default_rng(data.draw(st.integers(0, 2**31))).normal(size=(2, 1, *sizes))
@@ -45,9 +47,29 @@ def test_interpolation_is_torchs(axes: int, data: st.DataObject) -> None:
 
 
 @against_torch
+@given(st.data(), st.sampled_from(["bilinear", "bicubic"]), st.booleans(), st.integers(0, 2**31))
+def test_interpolation_with_antialias_is_torchs(data: st.DataObject, mode: str, align_corners: bool, seed: int) -> None:
+    F = import_torch().nn.functional
+    sizes = data.draw(st.lists(st.integers(1, 9), min_size=2, max_size=2))
+    options: dict[str, Any] = {"mode": mode, "align_corners": align_corners, "antialias": True}
+    # torch 2.13 writes one number over all rows where the new image is one pixel wide: no such draws.
+    if data.draw(st.booleans()):
+        options["size"] = (data.draw(st.integers(1, 9)), data.draw(st.integers(2, 9)))
+    else:
+        factors = [0.3, 0.5, 1.0, 1.1, 1.3, 2.0]
+        sizes = [each + 1 for each in sizes]
+        # Where a factor leaves a size as it was torch's value leaves the axis alone, and its gradient does not.
+        axes = zip(sizes, (1, 2), strict=True)
+        fitting = [[f for f in factors if int(n * f) >= least and (f == 1 or int(n * f) != n)] for n, least in axes]
+        options["scale_factor"] = tuple(data.draw(st.sampled_from(each)) for each in fitting)
+    image = np.random.default_rng(seed).normal(size=(2, 1, *sizes))
+    agree(lambda x: tg.interpolate(x, **options), lambda x: F.interpolate(x, **options), image)
+
+
+@against_torch
 @given(
     st.integers(2, 3),
-    st.sampled_from(["bilinear", "nearest"]),
+    st.sampled_from(["bilinear", "nearest", "bicubic"]),
     st.sampled_from(["zeros", "border", "reflection"]),
     st.booleans(),
     st.lists(st.integers(1, 4), min_size=3, max_size=3),
@@ -57,6 +79,7 @@ def test_sampling_on_a_grid_is_torchs(
     axes: int, mode: str, padding_mode: str, align_corners: bool, sizes: list[int], seed: int
 ) -> None:
     F = import_torch().nn.functional
+    axes = 2 if mode == "bicubic" else axes
     rng = np.random.default_rng(seed)
     image, grid = rng.normal(size=(2, 2, *sizes[:axes])), rng.uniform(-2.5, 2.5, size=(2, *[2, 1, 3][:axes], axes))
     options = {"mode": mode, "padding_mode": padding_mode, "align_corners": align_corners}
@@ -111,6 +134,31 @@ def test_the_nearest_pixels_of_integers_are_integers() -> None:
     assert tg.interpolate(x, 3).tolist() == [[[1, 1, 2]]]
     assert tg.interpolate(x, 3).dtype == x.dtype
     assert tg.interpolate(x, 3, mode="linear").dtype == tg.get_default_dtype()
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("padding_mode", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize("size", [1, 3])
+def test_a_position_that_is_no_number_or_infinite_reads_a_pixel_or_zero(
+    mode: str, padding_mode: str, align_corners: bool, size: int
+) -> None:
+    x = _here(np.arange(1.0, 1 + size * size).reshape(1, 1, size, size), requires_grad=True)
+    grid = _here([[[[np.inf, 0.0], [0.0, -np.inf], [np.nan, 0.0], [1e30, 0.1]]]], requires_grad=True)
+    y = tg.grid_sample(x, grid, mode, padding_mode, align_corners)
+    assert np.isfinite(y.tolist()).all()
+    assert padding_mode != "zeros" or (align_corners and size == 1) or y.tolist()[0][0][0][:2] == [0.0, 0.0]
+    for each in tg.grad(tg.sum(y), [x, grid], allow_unused=True):
+        assert each is None or np.isfinite(each.tolist()).all()
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+def test_with_antialias_every_pixel_counts_and_an_infinite_one_makes_no_nan(mode: str) -> None:
+    comb = _here(np.tile([1.0, 0.0, 0.0, 0.0], (16, 4))[None, None])
+    coarse = tg.interpolate(comb, 4, mode=mode, antialias=True)
+    np.testing.assert_allclose(np.array(coarse.tolist())[..., 1:3], 0.25, atol=0.03)
+    x = _here([[[[np.inf, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]]]])
+    assert not np.isnan(tg.interpolate(x, (1, 4), mode=mode, antialias=True).tolist()).any()
 
 
 def test_an_infinite_pixel_stays_near() -> None:
@@ -182,7 +230,12 @@ def test_the_second_derivative_of_sampling_is_there() -> None:
         (lambda: tg.pixel_unshuffle(tg.ones((1, 3, 3, 2)), 2), "pixel_unshuffle: expected"),
         (lambda: tg.grid_sample(tg.ones((1, 1, 2, 2)), tg.ones((2, 2, 2, 2))), "grid_sample: expected .* got"),
         (lambda: tg.grid_sample(tg.ones((1, 1, 2, 0)), tg.ones((1, 2, 2, 2))), "grid_sample: there are no pixels"),
-        (lambda: tg.grid_sample(tg.ones((1, 1, 2, 2)), tg.ones((1, 2, 2, 2)), mode="bicubic"), "mode is 'bicubic'"),
+        (lambda: tg.grid_sample(tg.ones((1, 1, 2, 2)), tg.ones((1, 2, 2, 2)), mode="cubic"), "'bicubic' for 2 axes"),
+        (
+            lambda: tg.grid_sample(tg.ones((1, 1, 2, 2, 2)), tg.ones((1, 2, 2, 2, 3)), mode="bicubic"),
+            "mode is 'bicubic'; it may be 'bilinear', 'nearest' for 3 axes",
+        ),
+        (lambda: tg.interpolate(tg.ones((1, 1, 2, 2)), 2, antialias=True), "antialias is for 'bilinear' and 'bicubic'"),
         (
             lambda: tg.grid_sample(tg.ones((1, 1, 2, 2)), tg.ones((1, 2, 2, 2)), padding_mode="wrap"),
             "is 'wrap'; it may be",

@@ -18,8 +18,8 @@ def _hat(t: float) -> float:
     return max(0.0, 1.0 - abs(t))
 
 
-def _cubic(t: float) -> float:
-    t, a = abs(t), -0.75
+def _cubic(t: float, a: float = -0.75) -> float:
+    t = abs(t)
     if t >= 2:
         return 0.0
     return (a + 2) * t**3 - (a + 3) * t**2 + 1 if t <= 1 else a * (t**3 - 5 * t**2 + 8 * t - 4)
@@ -28,6 +28,9 @@ def _cubic(t: float) -> float:
 def _line(rule: str, n: int, m: int, step: float, align_corners: bool) -> Any:
     """The matrix (m, n) that stretches a line."""
     matrix = np.zeros((m, n))
+    if rule.startswith("smooth"):
+        corners = (n - 1) / (m - 1) if m > 1 else 0.0
+        return _smooth_line(rule, n, m, corners if align_corners else step)
     for i in range(m):
         if rule.startswith("nearest"):
             matrix[i, min(n - 1, int(np.floor((i + 0.5 * (rule == "nearest-exact")) * step + 1e-9)))] = 1.0
@@ -39,13 +42,27 @@ def _line(rule: str, n: int, m: int, step: float, align_corners: bool) -> Any:
     return matrix
 
 
+def _smooth_line(rule: str, n: int, m: int, step: float) -> Any:
+    """Every old pixel weighs by its distance from a new one, counted in the wider of both, and weights sum to 1."""
+    matrix = np.zeros((m, n))
+    for i, j in np.ndindex(m, n):
+        distance = (j + 0.5 - (i + 0.5) * step) / max(step, 1.0)
+        matrix[i, j] = _cubic(distance, -0.5) if rule == "smooth cubic" else _hat(distance)
+    return matrix / matrix.sum(axis=1, keepdims=True)
+
+
 def _stretch_axis(x: Any, axis: int, stretch: Any, adjoint: bool) -> Any:
     matrix = _line(*stretch)
     return np.moveaxis(np.tensordot(matrix.T if adjoint else matrix, x, axes=(1, axis)), 0, axis)
 
 
 def _interpolate(
-    x: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: Any = None
+    x: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: Any = None,
+    antialias: bool = False,
 ) -> Any:
     axes = x.ndim - 2
     given = size if size is not None else scale_factor
@@ -54,6 +71,7 @@ def _interpolate(
         reference: Any = next(each.reference for each in POOLING if each.op is ops.adaptive_avg_pool2d)
         return reference(x, wanted)
     rule = mode if mode.startswith("nearest") else "cubic" if mode == "bicubic" else "linear"
+    rule = f"smooth {rule}" if antialias else rule
     for axis, each in enumerate(wanted, 2):
         n = x.shape[axis]
         m, step = (each, n / each) if size is not None else (int(n * each), 1 / each)
@@ -106,6 +124,24 @@ def _grid_sample(x: Any, grid: Any, mode: str, padding_mode: str, align_corners:
     return out
 
 
+def _grid_sample_bicubic(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
+    out = np.zeros((*x.shape[:2], *grid.shape[1:-1]), np.result_type(x, grid))
+    for point in np.ndindex(*grid.shape[:-1]):
+        positions = []
+        for size, coordinate in zip(x.shape[2:], grid[point][::-1], strict=True):
+            reach = (size - 1) / 2 if align_corners else size / 2
+            positions.append(coordinate * reach + (size - 1) / 2)
+        lows = [int(np.floor(each)) for each in positions]
+        for offsets in product(range(-1, 3), repeat=2):
+            places = [low + offset for low, offset in zip(lows, offsets, strict=True)]
+            weight = np.prod([_cubic(each - place) for each, place in zip(positions, places, strict=True)])
+            ends = zip(places, x.shape[2:], strict=True)
+            inside = [int(_inside(place, size, padding_mode, align_corners)) for place, size in ends]
+            if all(0 <= place < size for place, size in zip(inside, x.shape[2:], strict=True)):
+                out[(point[0], slice(None), *point[1:])] += weight * x[(point[0], slice(None), *inside)]
+    return out
+
+
 def _affine_grid(theta: Any, size: Any, align_corners: bool) -> Any:
     sizes = size[2:]
     out = np.zeros((size[0], *sizes, len(sizes)))
@@ -135,6 +171,8 @@ CASES = [
                 ("linear", 4, 6, 4 / 6, False),
                 ("linear", 4, 3, 4 / 3, True),
                 ("cubic", 4, 5, 4 / 5, False),
+                ("smooth linear", 4, 2, 4 / 2, False),
+                ("smooth cubic", 4, 3, 4 / 3, True),
             ]
         ),
         adjoint=False,
@@ -145,7 +183,9 @@ CASES = [
         _stretch_axis,
         x=reals(dims="n w 3"),
         axis=2,
-        stretch=st.sampled_from([("nearest", 5, 3, 5 / 3, False), ("linear", 2, 3, 2 / 3, False)]),
+        stretch=st.sampled_from(
+            [("nearest", 5, 3, 5 / 3, False), ("linear", 2, 3, 2 / 3, False), ("smooth linear", 7, 3, 7 / 3, False)]
+        ),
         adjoint=True,
         _name="stretch_axis, back",
     ),
@@ -176,6 +216,18 @@ CASES = [
         mode=st.sampled_from(["nearest", "nearest-exact", "bilinear", "bicubic"]),
         _sizes=_sizes,
         _name="interpolate by a factor",
+    ),
+    case(
+        ops.interpolate,
+        _interpolate,
+        x=reals(dims="n c h w"),
+        size=st.sampled_from([2, (1, 3), (5, 2)]),
+        mode=st.sampled_from(["bilinear", "bicubic"]),
+        align_corners=st.sampled_from([None, False, True]),
+        antialias=True,
+        _sizes={**_sizes, "h": (2, 6), "w": (2, 6)},
+        _complex=True,
+        _name="interpolate with antialias",
     ),
     case(
         ops.interpolate,
@@ -223,6 +275,16 @@ CASES = [
         **_outside,
         _sizes=_sizes,
         _name="grid_sample, nearest",
+    ),
+    case(
+        ops.grid_sample,
+        _grid_sample_bicubic,
+        x=reals(dims="n c 3 3"),
+        grid=reals(-1.8, 1.8, "n h w 2", avoid=_KINKS),
+        mode="bicubic",
+        **_outside,
+        _sizes={**_sizes, "h": (1, 2), "w": (1, 2)},
+        _name="grid_sample, bicubic",
     ),
     case(
         ops.grid_sample,
