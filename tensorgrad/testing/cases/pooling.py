@@ -69,8 +69,16 @@ def _max_pool(
     return values, _pool(first, x, *geometry)
 
 
-def _min_pool(x: Any, *geometry: Any, return_indices: bool = False, **named: Any) -> Any:
-    found = _max_pool(-x, *geometry, return_indices=return_indices, **named)
+def _min_pool(
+    x: Any,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+) -> Any:
+    found = _max_pool(-x, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
     return (-found[0], found[1]) if return_indices else -found
 
 
