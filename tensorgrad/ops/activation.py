@@ -16,7 +16,12 @@ from tensorgrad.primitive import op
 
 @op(blocks="all")
 def relu(xp: Any, x: Array, /) -> Array:
-    """max(x, 0).   (...) -> (...)   At 0 the gradient is 0."""
+    """max(x, 0).   (...) -> (...)   At 0 the gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.relu(tg.asarray([-1.0, 2.0]))
+    Tensor([0., 2.], dtype=float32)
+    """
     return xp.maximum(x, xp.zeros((), dtype=x.dtype, device=x.device))
 
 
@@ -25,7 +30,12 @@ relu.vjp(x=lambda g, out: g * astype(out > 0, g.dtype))
 
 @op(blocks="all", lift="floating")
 def leaky_relu(xp: Any, x: Array, /, negative_slope: float = 0.01) -> Array:
-    """x above 0, negative_slope x below.   (...) -> (...)   At 0 the gradient is negative_slope."""
+    """x above 0, negative_slope x below.   (...) -> (...)   At 0 the gradient is negative_slope.
+
+    >>> import tensorgrad as tg
+    >>> tg.leaky_relu(tg.asarray([-2.0, 2.0]), 0.25)
+    Tensor([-0.5,  2. ], dtype=float32)
+    """
     return xp.where(x > 0, x, x * negative_slope)
 
 
@@ -39,7 +49,12 @@ leaky_relu.vjp(x=lambda g, x, negative_slope: g * _slope(x, negative_slope, g.dt
 
 @op(blocks="all", lift="floating")
 def sigmoid(xp: Any, x: Array, /) -> Array:
-    """1 / (1 + exp(-x)), without overflow.   (...) -> (...)"""
+    """1 / (1 + exp(-x)), without overflow.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.sigmoid(tg.asarray([0.0, 2.0], dtype=tg.float64))
+    Tensor([0.5       , 0.88079708], dtype=float64)
+    """
     return xp.tanh(x * 0.5) * 0.5 + 0.5
 
 
@@ -48,7 +63,12 @@ sigmoid.vjp(x=lambda g, out: g * out * (1 - out))
 
 @op(blocks="all", lift="floating")
 def softplus(xp: Any, x: Array, /, beta: float = 1.0) -> Array:
-    """log(1 + exp(beta x)) / beta, without overflow.   (...) -> (...)"""
+    """log(1 + exp(beta x)) / beta, without overflow.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.softplus(tg.asarray([0.0, 100.0], dtype=tg.float64))
+    Tensor([  0.69314718, 100.        ], dtype=float64)
+    """
     bx = x * beta
     return (xp.maximum(bx, xp.zeros_like(bx)) + xp.log1p(xp.exp(-xp.abs(bx)))) / beta
 
@@ -61,6 +81,10 @@ def elu(xp: Any, x: Array, /, alpha: float = 1.0) -> Array:
     """x above 0, alpha (exp(x) - 1) below.   (...) -> (...)
 
     Clevert, Unterthiner & Hochreiter, "Fast and accurate deep network learning by exponential linear units", 2016.
+
+    >>> import tensorgrad as tg
+    >>> tg.elu(tg.asarray([-1.0, 2.0], dtype=tg.float64))
+    Tensor([-0.63212056,  2.        ], dtype=float64)
     """
     return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, xp.zeros_like(x))))
 
@@ -78,6 +102,10 @@ def silu(xp: Any, x: Array, /) -> Array:
     """x sigmoid(x), also called swish.   (...) -> (...)
 
     Ramachandran, Zoph & Le, "Searching for activation functions", 2017.
+
+    >>> import tensorgrad as tg
+    >>> tg.silu(tg.asarray([0.0, 2.0], dtype=tg.float64))
+    Tensor([0.        , 1.76159416], dtype=float64)
     """
     return x * (xp.tanh(x * 0.5) * 0.5 + 0.5)
 
@@ -116,6 +144,10 @@ def erf(xp: Any, x: Array, /) -> Array:
 
     A power series near 0 and a continued fraction beyond stand for it where no library has it (Abramowitz & Stegun,
     "Handbook of mathematical functions", 1964, 7.1.6 and 7.1.14); SciPy's is used on NumPy.
+
+    >>> import tensorgrad as tg
+    >>> tg.erf(tg.asarray([0.0, 1.0], dtype=tg.float64))
+    Tensor([0.        , 0.84270079], dtype=float64)
     """
     size = xp.abs(x)
     near = xp.minimum(size, xp.full_like(size, 3.0))
@@ -155,7 +187,12 @@ def gelu(x: Any, /, approximate: str = "none") -> Any:
 
 @op(blocks="all", lift="floating")
 def hardtanh(xp: Any, x: Array, /, min_val: float = -1.0, max_val: float = 1.0) -> Array:
-    """x between two bounds.   (...) -> (...)   At the bounds the gradient is 0."""
+    """x between two bounds.   (...) -> (...)   At the bounds the gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.hardtanh(tg.asarray([-3.0, 0.5, 3.0]))
+    Tensor([-1. ,  0.5,  1. ], dtype=float32)
+    """
     return xp.clip(x, min_val, max_val)
 
 
@@ -167,7 +204,12 @@ hardtanh.vjp(x=lambda g, x, min_val, max_val: g * astype(x > min_val, g.dtype) *
 
 @op(lift="floating")
 def softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
-    """exp(x) / sum(exp(x)) over an axis, without overflow.   (...) -> (...)"""
+    """exp(x) / sum(exp(x)) over an axis, without overflow.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.softmax(tg.asarray([0.0, 1.0, 1.0], dtype=tg.float64))
+    Tensor([0.1553624, 0.4223188, 0.4223188], dtype=float64)
+    """
     axis = checked(axis, x, "softmax")
     e = xp.exp(x - finite_peak(xp, x, axis))
     return e / xp.sum(e, axis=axis, keepdims=True)
@@ -178,7 +220,12 @@ softmax.vjp(x=lambda g, out, axis: out * (g - sum(g * out, axis=axis, keepdims=T
 
 @op(lift="floating")
 def log_softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
-    """log(softmax(x)) over an axis, without overflow.   (...) -> (...)"""
+    """log(softmax(x)) over an axis, without overflow.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.log_softmax(tg.asarray([0.0, 0.0, 1000.0], dtype=tg.float64))
+    Tensor([-1000., -1000.,     0.], dtype=float64)
+    """
     axis = checked(axis, x, "log_softmax")
     shifted = x - finite_peak(xp, x, axis)
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))

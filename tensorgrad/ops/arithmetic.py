@@ -12,7 +12,12 @@ from tensorgrad.primitive import op
 
 @op(blocks="all", lift="operands", linear=True)
 def add(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Sum, elementwise.   (...), (...) -> broadcast"""
+    """Sum, elementwise.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.add(tg.asarray([1.0, 2.0]), 10.0)
+    Tensor([11., 12.], dtype=float32)
+    """
     return xp.add(x1, x2)
 
 
@@ -21,7 +26,12 @@ add.vjp(x1=lambda g: g, x2=lambda g: g)
 
 @op(blocks="all", lift="operands", linear=True)
 def subtract(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Difference, elementwise.   (...), (...) -> broadcast"""
+    """Difference, elementwise.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.subtract(tg.asarray([1.0, 2.0]), tg.asarray([3.0, 1.0]))
+    Tensor([-2.,  1.], dtype=float32)
+    """
     return xp.subtract(x1, x2)
 
 
@@ -30,7 +40,12 @@ subtract.vjp(x1=lambda g: g, x2=lambda g: -g)
 
 @op(blocks="all", linear=True)
 def negative(xp: Any, x: Array, /) -> Array:
-    """-x.   (...) -> (...)"""
+    """-x.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.negative(tg.asarray([1.0, -2.0]))
+    Tensor([-1.,  2.], dtype=float32)
+    """
     return xp.negative(x)
 
 
@@ -39,7 +54,13 @@ negative.vjp(x=lambda g: -g)
 
 @op(blocks="all", lift="operands")
 def multiply(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Product, elementwise.   (...), (...) -> broadcast"""
+    """Product, elementwise.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.multiply(tg.asarray([[1.0], [2.0]]), tg.asarray([3.0, 4.0]))
+    Tensor([[3., 4.],
+            [6., 8.]], dtype=float32)
+    """
     return xp.multiply(x1, x2)
 
 
@@ -48,7 +69,12 @@ multiply.vjp(x1=lambda g, x2: g * x2, x2=lambda g, x1: g * x1)
 
 @op(blocks="all", lift="floating")
 def divide(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Quotient, elementwise; of integers, in the default dtype.   (...), (...) -> broadcast"""
+    """Quotient, elementwise; of integers, in the default dtype.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.divide(tg.asarray([1, 2]), 4)
+    Tensor([0.25, 0.5 ], dtype=float32)
+    """
     return xp.divide(x1, x2)
 
 
@@ -60,6 +86,10 @@ def pow(xp: Any, x1: Array, x2: Array, /) -> Array:
     """x1 to the power x2.   (...), (...) -> broadcast
 
     At x1 = 0 the gradient of x2 is 0, as the limit from above is.
+
+    >>> import tensorgrad as tg
+    >>> tg.pow(tg.asarray([2.0, 3.0]), 2)
+    Tensor([4., 9.], dtype=float32)
     """
     if not hasattr(x2, "dtype") and x2 == 2:
         return x1 * x1  # a hundred times faster than the general power
@@ -90,6 +120,10 @@ def floor_divide(xp: Any, x1: Array, x2: Array, /) -> Array:
     """The quotient rounded down.   (...), (...) -> broadcast   Its gradients are 0.
 
     Where an operand is infinite it is floor(x1 / x2), as the array API standard prefers; Python has NaN or -1 there.
+
+    >>> import tensorgrad as tg
+    >>> tg.floor_divide(tg.asarray([7.0, -7.0]), 2.0)
+    Tensor([ 3., -4.], dtype=float32)
     """
     like = x1 if hasattr(x1, "dtype") else x2
     if not xp.isdtype(like.dtype, "real floating"):
@@ -104,7 +138,12 @@ floor_divide.vjp(x1=lambda g: zeros_like(g), x2=lambda g: zeros_like(g))
 
 @op(blocks="all", lift="operands")
 def remainder(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """x1 - floor(x1 / x2) x2, with the sign of x2.   (...), (...) -> broadcast"""
+    """x1 - floor(x1 / x2) x2, with the sign of x2.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.remainder(tg.asarray([7.0, -7.0]), 4.0)
+    Tensor([3., 1.], dtype=float32)
+    """
     return xp.remainder(x1, x2)
 
 
@@ -113,7 +152,12 @@ remainder.vjp(x1=lambda g: g, x2=lambda g, x1, x2: -g * floor(x1 / x2))
 
 @op(blocks="all", lift="floating")
 def atan2(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The angle, in radians, of the point with ordinate x1 and abscissa x2.   (...), (...) -> broadcast"""
+    """The angle, in radians, of the point with ordinate x1 and abscissa x2.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.atan2(tg.asarray([1.0, -1.0], dtype=tg.float64), -1.0)
+    Tensor([ 2.35619449, -2.35619449], dtype=float64)
+    """
     return xp.atan2(x1, x2)
 
 
@@ -125,7 +169,12 @@ atan2.vjp(
 
 @op(blocks="all", lift="floating")
 def hypot(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The length of the vector (x1, x2).   (...), (...) -> broadcast   At (0, 0) the gradients are 0."""
+    """The length of the vector (x1, x2).   (...), (...) -> broadcast   At (0, 0) the gradients are 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.hypot(tg.asarray([3.0, 5.0]), tg.asarray([4.0, 12.0]))
+    Tensor([ 5., 13.], dtype=float32)
+    """
     return xp.hypot(x1, x2)
 
 
@@ -140,7 +189,12 @@ hypot.vjp(x1=lambda g, x1, out: g * _over(x1, out), x2=lambda g, x2, out: g * _o
 
 @op(blocks="all", lift="floating")
 def logaddexp(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """log(exp(x1) + exp(x2)), without overflow.   (...), (...) -> broadcast"""
+    """log(exp(x1) + exp(x2)), without overflow.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.logaddexp(tg.asarray([0.0, 1.0], dtype=tg.float64), 0.0)
+    Tensor([0.69314718, 1.31326169], dtype=float64)
+    """
     return xp.logaddexp(x1, x2)
 
 
@@ -149,7 +203,12 @@ logaddexp.vjp(x1=lambda g, x1, out: g * exp(x1 - out), x2=lambda g, x2, out: g *
 
 @op(blocks="all", lift="floating")
 def copysign(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """|x1| with the sign of x2.   (...), (...) -> broadcast   The gradient of x2 is 0."""
+    """|x1| with the sign of x2.   (...), (...) -> broadcast   The gradient of x2 is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.copysign(tg.asarray([1.0, 2.0]), tg.asarray([-0.0, 3.0]))
+    Tensor([-1.,  2.], dtype=float32)
+    """
     return xp.copysign(x1, x2)
 
 
@@ -158,7 +217,12 @@ copysign.vjp(x1=lambda g, x1, out: g * sign(x1) * sign(out), x2=lambda g: zeros_
 
 @op(blocks="all", lift="floating")
 def nextafter(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The floating number after x1 on the way to x2.   (...), (...) -> broadcast"""
+    """The floating number after x1 on the way to x2.   (...), (...) -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.nextafter(tg.asarray(1.0, dtype=tg.float64), 2.0).item() - 1.0
+    2.220446049250313e-16
+    """
     return xp.nextafter(x1, x2)
 
 
@@ -170,37 +234,67 @@ nextafter.vjp(x1=lambda g: g, x2=lambda g: zeros_like(g))
 
 @op(blocks="all", lift="operands")
 def equal(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where x1 is x2.   (...), (...) -> broadcast bool"""
+    """Where x1 is x2.   (...), (...) -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.equal(tg.asarray([1, 2, 3]), 2)
+    Tensor([False,  True, False])
+    """
     return xp.equal(x1, x2)
 
 
 @op(blocks="all", lift="operands")
 def not_equal(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where x1 is not x2.   (...), (...) -> broadcast bool"""
+    """Where x1 is not x2.   (...), (...) -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.not_equal(tg.asarray([1, 2, 3]), 2)
+    Tensor([ True, False,  True])
+    """
     return xp.not_equal(x1, x2)
 
 
 @op(blocks="all", lift="operands")
 def less(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where x1 is below x2.   (...), (...) -> broadcast bool"""
+    """Where x1 is below x2.   (...), (...) -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.less(tg.asarray([1, 2, 3]), 2)
+    Tensor([ True, False, False])
+    """
     return xp.less(x1, x2)
 
 
 @op(blocks="all", lift="operands")
 def less_equal(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where x1 is not above x2.   (...), (...) -> broadcast bool"""
+    """Where x1 is not above x2.   (...), (...) -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.less_equal(tg.asarray([1, 2, 3]), 2)
+    Tensor([ True,  True, False])
+    """
     return xp.less_equal(x1, x2)
 
 
 @op(blocks="all", lift="operands")
 def greater(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where x1 is above x2.   (...), (...) -> broadcast bool"""
+    """Where x1 is above x2.   (...), (...) -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.greater(tg.asarray([1, 2, 3]), 2)
+    Tensor([False, False,  True])
+    """
     return xp.greater(x1, x2)
 
 
 @op(blocks="all", lift="operands")
 def greater_equal(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where x1 is not below x2.   (...), (...) -> broadcast bool"""
+    """Where x1 is not below x2.   (...), (...) -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.greater_equal(tg.asarray([1, 2, 3]), 2)
+    Tensor([False,  True,  True])
+    """
     return xp.greater_equal(x1, x2)
 
 
@@ -209,47 +303,87 @@ def greater_equal(xp: Any, x1: Array, x2: Array, /) -> Array:
 
 @op(blocks="all")
 def logical_and(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where both hold.   (...) bool, (...) bool -> broadcast bool"""
+    """Where both hold.   (...) bool, (...) bool -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.logical_and(tg.asarray([True, True]), tg.asarray([True, False]))
+    Tensor([ True, False])
+    """
     return xp.logical_and(x1, x2)
 
 
 @op(blocks="all")
 def logical_or(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where either holds.   (...) bool, (...) bool -> broadcast bool"""
+    """Where either holds.   (...) bool, (...) bool -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.logical_or(tg.asarray([False, False]), tg.asarray([True, False]))
+    Tensor([ True, False])
+    """
     return xp.logical_or(x1, x2)
 
 
 @op(blocks="all")
 def logical_xor(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """Where exactly one holds.   (...) bool, (...) bool -> broadcast bool"""
+    """Where exactly one holds.   (...) bool, (...) bool -> broadcast bool
+
+    >>> import tensorgrad as tg
+    >>> tg.logical_xor(tg.asarray([True, True]), tg.asarray([True, False]))
+    Tensor([False,  True])
+    """
     return xp.logical_xor(x1, x2)
 
 
 @op(blocks="all")
 def bitwise_and(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The bits set in both.   (...), (...) integer or bool -> broadcast"""
+    """The bits set in both.   (...), (...) integer or bool -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.bitwise_and(tg.asarray([12, 10]), 6)
+    Tensor([4, 2])
+    """
     return xp.bitwise_and(x1, x2)
 
 
 @op(blocks="all")
 def bitwise_or(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The bits set in either.   (...), (...) integer or bool -> broadcast"""
+    """The bits set in either.   (...), (...) integer or bool -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.bitwise_or(tg.asarray([12, 10]), 6)
+    Tensor([14, 14])
+    """
     return xp.bitwise_or(x1, x2)
 
 
 @op(blocks="all")
 def bitwise_xor(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The bits set in exactly one.   (...), (...) integer or bool -> broadcast"""
+    """The bits set in exactly one.   (...), (...) integer or bool -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.bitwise_xor(tg.asarray([12, 10]), 6)
+    Tensor([10, 12])
+    """
     return xp.bitwise_xor(x1, x2)
 
 
 @op(blocks="all")
 def bitwise_left_shift(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The bits of x1 moved up by x2 places.   (...), (...) integer -> broadcast"""
+    """The bits of x1 moved up by x2 places.   (...), (...) integer -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.bitwise_left_shift(tg.asarray([1, 3]), 2)
+    Tensor([ 4, 12])
+    """
     return xp.bitwise_left_shift(x1, x2)
 
 
 @op(blocks="all")
 def bitwise_right_shift(xp: Any, x1: Array, x2: Array, /) -> Array:
-    """The bits of x1 moved down by x2 places, the sign kept.   (...), (...) integer -> broadcast"""
+    """The bits of x1 moved down by x2 places, the sign kept.   (...), (...) integer -> broadcast
+
+    >>> import tensorgrad as tg
+    >>> tg.bitwise_right_shift(tg.asarray([4, 13]), 2)
+    Tensor([1, 3])
+    """
     return xp.bitwise_right_shift(x1, x2)

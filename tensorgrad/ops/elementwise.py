@@ -12,7 +12,12 @@ from tensorgrad.tape import Traced
 
 @op(blocks="all", linear=True)
 def real(xp: Any, x: Array, /) -> Array:
-    """The real part.   (...) complex -> (...) floating"""
+    """The real part.   (...) complex -> (...) floating
+
+    >>> import tensorgrad as tg
+    >>> tg.real(tg.asarray([1 + 2j, 3.0]))
+    Tensor([1., 3.], dtype=float32)
+    """
     return xp.real(x) if xp.isdtype(x.dtype, "complex floating") else +x
 
 
@@ -21,7 +26,12 @@ real.vjp(x=lambda g: g)
 
 @op(blocks="all", linear=True)
 def imag(xp: Any, x: Array, /) -> Array:
-    """The imaginary part; zero for a real array.   (...) complex -> (...) floating"""
+    """The imaginary part; zero for a real array.   (...) complex -> (...) floating
+
+    >>> import tensorgrad as tg
+    >>> tg.imag(tg.asarray([1 + 2j, 3.0]))
+    Tensor([2., 0.], dtype=float32)
+    """
     return xp.imag(x) if xp.isdtype(x.dtype, "complex floating") else xp.zeros_like(x)
 
 
@@ -30,7 +40,12 @@ imag.vjp(x=lambda g: g * -1j)
 
 @op(blocks="all", linear=True)
 def conj(xp: Any, x: Array, /) -> Array:
-    """The complex conjugate; a real array unchanged.   (...) -> (...)"""
+    """The complex conjugate; a real array unchanged.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.conj(tg.asarray([1 + 2j, 3.0]))
+    Tensor([1.-2.j, 3.-0.j], dtype=complex64)
+    """
     return xp.conj(x) if xp.isdtype(x.dtype, "complex floating") else +x
 
 
@@ -39,7 +54,12 @@ conj.vjp(x=lambda g: conj(g))
 
 @op(blocks="all", linear=True)
 def positive(xp: Any, x: Array, /) -> Array:
-    """The array itself, as a new value.   (...) -> (...)"""
+    """The array itself, as a new value.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.positive(tg.asarray([-1.0, 2.0]))
+    Tensor([-1.,  2.], dtype=float32)
+    """
     return xp.positive(x)
 
 
@@ -93,6 +113,12 @@ def sign(xp: Any, x: Array, /) -> Array:
     """-1, 0 or 1; z / |z| for a complex z.   (...) -> (...)
 
     The gradient of a real sign is 0 everywhere.
+
+    >>> import tensorgrad as tg
+    >>> tg.sign(tg.asarray([-3.0, 0.0, 5.0]))
+    Tensor([-1.,  0.,  1.], dtype=float32)
+    >>> tg.sign(tg.asarray([3 + 4j]))
+    Tensor([0.6+0.8j], dtype=complex64)
     """
     return xp.sign(x)
 
@@ -110,6 +136,12 @@ def abs(xp: Any, x: Array, /) -> Array:
     """The absolute value.   (...) -> (...) real
 
     At 0 the gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.abs(tg.asarray([-3.0, 2.0]))
+    Tensor([3., 2.], dtype=float32)
+    >>> tg.abs(tg.asarray([3 + 4j]))
+    Tensor([5.], dtype=float32)
     """
     return xp.abs(x)
 
@@ -119,25 +151,45 @@ abs.vjp(x=lambda g, x: g * sign(conj(x)) if x.dtype.kind == "c" else g * sign(x)
 
 @op(blocks="all", constant=True)
 def zeros_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
-    """Zeros in the shape and dtype of x.   (...) -> (...)"""
+    """Zeros in the shape and dtype of x.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.zeros_like(tg.asarray([1, 2]))
+    Tensor([0, 0])
+    """
     return xp.zeros_like(x, dtype=dtype, device=device)
 
 
 @op(blocks="all", constant=True)
 def ones_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
-    """Ones in the shape and dtype of x.   (...) -> (...)"""
+    """Ones in the shape and dtype of x.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.ones_like(tg.asarray([1.0, 2.0]))
+    Tensor([1., 1.], dtype=float32)
+    """
     return xp.ones_like(x, dtype=dtype, device=device)
 
 
 @op(blocks="all", constant=True)
 def empty_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
-    """An array of whatever values in the shape and dtype of x.   (...) -> (...)"""
+    """An array of whatever values in the shape and dtype of x.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.empty_like(tg.asarray([[1.0, 2.0]])).shape
+    (1, 2)
+    """
     return xp.empty_like(x, dtype=dtype, device=device)
 
 
 @op(blocks="all", constant=True)
 def full_like(xp: Any, x: Array, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
-    """One value everywhere, in the shape and dtype of x.   (...) -> (...)"""
+    """One value everywhere, in the shape and dtype of x.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.full_like(tg.asarray([1.0, 2.0]), 7)
+    Tensor([7., 7.], dtype=float32)
+    """
     return xp.full_like(x, fill_value, dtype=dtype, device=device)
 
 
@@ -146,25 +198,45 @@ sign.vjp(x=_sign_dx)
 
 @op(blocks="all")
 def floor(xp: Any, x: Array, /) -> Array:
-    """The largest integer not above x.   (...) -> (...)   Its gradient is 0."""
+    """The largest integer not above x.   (...) -> (...)   Its gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.floor(tg.asarray([1.5, -1.5]))
+    Tensor([ 1., -2.], dtype=float32)
+    """
     return xp.floor(x)
 
 
 @op(blocks="all")
 def ceil(xp: Any, x: Array, /) -> Array:
-    """The smallest integer not below x.   (...) -> (...)   Its gradient is 0."""
+    """The smallest integer not below x.   (...) -> (...)   Its gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.ceil(tg.asarray([1.5, -1.5]))
+    Tensor([ 2., -1.], dtype=float32)
+    """
     return xp.ceil(x)
 
 
 @op(blocks="all")
 def trunc(xp: Any, x: Array, /) -> Array:
-    """x without its fraction.   (...) -> (...)   Its gradient is 0."""
+    """x without its fraction.   (...) -> (...)   Its gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.trunc(tg.asarray([1.5, -1.5]))
+    Tensor([ 1., -1.], dtype=float32)
+    """
     return xp.trunc(x)
 
 
 @op(blocks="all")
 def round(xp: Any, x: Array, /) -> Array:
-    """The nearest integer, halves to the even one.   (...) -> (...)   Its gradient is 0."""
+    """The nearest integer, halves to the even one.   (...) -> (...)   Its gradient is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.round(tg.asarray([0.5, 1.5, 2.4]))
+    Tensor([0., 2., 2.], dtype=float32)
+    """
     return xp.round(x)
 
 
@@ -179,37 +251,67 @@ round.vjp(x=lambda g: zeros_like(g))
 
 @op(blocks="all")
 def isfinite(xp: Any, x: Array, /) -> Array:
-    """Where x is neither infinite nor NaN.   (...) -> (...) bool"""
+    """Where x is neither infinite nor NaN.   (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.isfinite(tg.asarray([1.0, tg.inf, tg.nan]))
+    Tensor([ True, False, False])
+    """
     return xp.isfinite(x)
 
 
 @op(blocks="all")
 def isinf(xp: Any, x: Array, /) -> Array:
-    """Where x is infinite.   (...) -> (...) bool"""
+    """Where x is infinite.   (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.isinf(tg.asarray([1.0, -tg.inf, tg.nan]))
+    Tensor([False,  True, False])
+    """
     return xp.isinf(x)
 
 
 @op(blocks="all")
 def isnan(xp: Any, x: Array, /) -> Array:
-    """Where x is NaN.   (...) -> (...) bool"""
+    """Where x is NaN.   (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.isnan(tg.asarray([1.0, tg.inf, tg.nan]))
+    Tensor([False, False,  True])
+    """
     return xp.isnan(x)
 
 
 @op(blocks="all")
 def signbit(xp: Any, x: Array, /) -> Array:
-    """Where the sign bit of x is set, that of -0.0 too.   (...) -> (...) bool"""
+    """Where the sign bit of x is set, that of -0.0 too.   (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.signbit(tg.asarray([1.0, -1.0, -0.0]))
+    Tensor([False,  True,  True])
+    """
     return xp.signbit(x)
 
 
 @op(blocks="all")
 def logical_not(xp: Any, x: Array, /) -> Array:
-    """Where x is false.   (...) bool -> (...) bool"""
+    """Where x is false.   (...) bool -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.logical_not(tg.asarray([True, False]))
+    Tensor([False,  True])
+    """
     return xp.logical_not(x)
 
 
 @op(blocks="all")
 def bitwise_invert(xp: Any, x: Array, /) -> Array:
-    """Each bit turned over.   (...) integer or bool -> (...)"""
+    """Each bit turned over.   (...) integer or bool -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.bitwise_invert(tg.asarray([0, 5]))
+    Tensor([-1, -6])
+    """
     return xp.bitwise_invert(x)
 
 
@@ -221,6 +323,13 @@ def where(xp: Any, condition: Array, x1: Array, x2: Array, /) -> Array:
     """x1 where the condition holds, x2 elsewhere.   (...) bool, (...), (...) -> broadcast
 
     A NaN in the branch not taken never reaches the gradient of the other.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([-4.0, 4.0], requires_grad=True)
+    >>> safe = tg.where(x > 0, x, 1.0)
+    >>> tg.where(x > 0, tg.sqrt(safe), 0.0).sum().backward()
+    >>> x.grad
+    Tensor([0.  , 0.25], dtype=float32)
     """
     if not (hasattr(x1, "dtype") or hasattr(x2, "dtype")):
         dtype = natural(x1) if "bifc".index(natural(x1).kind) > "bifc".index(natural(x2).kind) else natural(x2)
@@ -247,6 +356,10 @@ def maximum(xp: Any, x1: Array, x2: Array, /) -> Array:
     """The larger of two; NaN where either is.   (...), (...) -> broadcast
 
     In a tie each has half of the gradient.
+
+    >>> import tensorgrad as tg
+    >>> tg.maximum(tg.asarray([1.0, 5.0]), tg.asarray([3.0, 2.0]))
+    Tensor([3., 5.], dtype=float32)
     """
     return xp.maximum(x1, x2)
 
@@ -262,6 +375,10 @@ def minimum(xp: Any, x1: Array, x2: Array, /) -> Array:
     """The smaller of two; NaN where either is.   (...), (...) -> broadcast
 
     In a tie each has half of the gradient.
+
+    >>> import tensorgrad as tg
+    >>> tg.minimum(tg.asarray([1.0, 5.0]), 3.0)
+    Tensor([1., 3.], dtype=float32)
     """
     return xp.minimum(x1, x2)
 
@@ -277,6 +394,15 @@ def clip(xp: Any, x: Array, /, min: Array = None, max: Array = None) -> Array:
     """x, no smaller than min and no larger than max.   (...), broadcast bounds or None -> broadcast
 
     Inside the bounds, and on them, the gradient goes to x; beyond a bound it goes to that bound.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([-2.0, 0.5, 3.0], requires_grad=True)
+    >>> y = tg.clip(x, -1.0, 1.0)
+    >>> y.tolist()
+    [-1.0, 0.5, 1.0]
+    >>> y.sum().backward()
+    >>> x.grad
+    Tensor([0., 1., 0.], dtype=float32)
     """
     if min is not None:
         x = xp.maximum(x, min)

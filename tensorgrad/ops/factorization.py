@@ -127,6 +127,10 @@ def solve(xp: Any, x1: Array, x2: Array, /) -> Array:
     """The solution x of x1 x = x2.   (..., n, n), (n,) or (..., n, k) -> (..., n) or (..., n, k)
 
     Raises ValueError for a singular matrix, and where the shapes do not fit.
+
+    >>> import tensorgrad as tg
+    >>> tg.solve(tg.asarray([[2.0, 0.0], [0.0, 4.0]]), tg.asarray([1.0, 1.0]))
+    Tensor([0.5 , 0.25], dtype=float32)
     """
     check_matrices(x1, "solve", square=True)
     rows = x2.shape[-2 if len(x2.shape) > 1 else -1] if x2.shape else None
@@ -151,6 +155,11 @@ def inv(xp: Any, x: Array, /) -> Array:
     """The inverse matrix.   (..., n, n) -> (..., n, n)
 
     Raises ValueError for a singular matrix.
+
+    >>> import tensorgrad as tg
+    >>> tg.inv(tg.asarray([[2.0, 0.0], [0.0, 4.0]]))
+    Tensor([[0.5 , 0.  ],
+            [0.  , 0.25]], dtype=float32)
     """
     check_matrices(x, "inv", square=True)
     return xp.linalg.inv(x)
@@ -161,7 +170,12 @@ inv.vjp(x=lambda g, out: -matmul(matmul(out.mT, g), out.mT))
 
 @op(lift="floating")
 def det(xp: Any, x: Array, /) -> Array:
-    """The determinant.   (..., n, n) -> (...)   Its gradient is right for singular matrices too."""
+    """The determinant.   (..., n, n) -> (...)   Its gradient is right for singular matrices too.
+
+    >>> import tensorgrad as tg
+    >>> tg.det(tg.asarray([[2.0, 0.0], [1.0, 3.0]]))
+    Tensor(6., dtype=float32)
+    """
     check_matrices(x, "det", square=True)
     return xp.linalg.det(x)
 
@@ -228,6 +242,11 @@ def slogdet(xp: Any, x: Array, /) -> Any:
     """The determinant as sign exp(logabsdet), which does not overflow.   (..., n, n) -> (...), (...)
 
     The sign of a complex determinant is its phase, a number of absolute value 1. A singular matrix gives 0 and -inf.
+
+    >>> import tensorgrad as tg
+    >>> sign, logabsdet = tg.slogdet(tg.asarray([[-1.0, 0.0], [0.0, 1.0]]))
+    >>> sign.item(), logabsdet.item()
+    (-1.0, 0.0)
     """
     check_matrices(x, "slogdet", square=True)
     sign, logabsdet = xp.linalg.slogdet(_floated(xp, x))
@@ -253,6 +272,11 @@ def cholesky(xp: Any, x: Array, /, *, upper: bool = False) -> Array:
 
     Of x only the Hermitian part is read, so its gradient is Hermitian. Raises ValueError where that is not positive
     definite. Murray, 2016.
+
+    >>> import tensorgrad as tg
+    >>> tg.cholesky(tg.asarray([[4.0, 2.0], [2.0, 5.0]]))
+    Tensor([[2., 0.],
+            [1., 2.]], dtype=float32)
     """
     check_matrices(x, "cholesky", square=True)
     return xp.linalg.cholesky(_hermitian_part(xp, x), upper=upper)
@@ -333,6 +357,10 @@ def eigh(xp: Any, x: Array, /) -> Any:
     Of x only the Hermitian part is read, so its gradient is Hermitian. Eigenvectors of equal eigenvalues have no
     derivative: what uses them has a gradient of NaN or infinity there; what uses the eigenvalues alone is right.
     Complex eigenvectors have an arbitrary phase: a loss that depends on it raises in the sweep. Giles, 2008, 3.1.
+
+    >>> import tensorgrad as tg
+    >>> tg.eigh(tg.asarray([[3.0, 0.0], [0.0, 2.0]])).eigenvalues
+    Tensor([2., 3.], dtype=float32)
     """
     check_matrices(x, "eigh", square=True)
     values, vectors = xp.linalg.eigh(_hermitian_part(xp, x))
@@ -355,7 +383,12 @@ eigh.vjp(joint=_eigh_joint)
 
 @op(lift="floating")
 def eigvalsh(xp: Any, x: Array, /) -> Array:
-    """The eigenvalues of the Hermitian part, upwards.   (..., n, n) -> (..., n)"""
+    """The eigenvalues of the Hermitian part, upwards.   (..., n, n) -> (..., n)
+
+    >>> import tensorgrad as tg
+    >>> tg.eigvalsh(tg.asarray([[3.0, 0.0], [0.0, 2.0]]))
+    Tensor([2., 3.], dtype=float32)
+    """
     check_matrices(x, "eigvalsh", square=True)
     return xp.linalg.eigvalsh(_hermitian_part(xp, x))
 
@@ -430,7 +463,12 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
 
 @op(lift="floating")
 def svdvals(xp: Any, x: Array, /) -> Array:
-    """The singular values, downwards.   (..., m, n) -> (..., min(m, n))   The gradient of one that is 0 is 0."""
+    """The singular values, downwards.   (..., m, n) -> (..., min(m, n))   The gradient of one that is 0 is 0.
+
+    >>> import tensorgrad as tg
+    >>> tg.svdvals(tg.asarray([[0.0, 3.0], [2.0, 0.0]]))
+    Tensor([3., 2.], dtype=float32)
+    """
     check_matrices(x, "svdvals")
     return xp.linalg.svdvals(x)
 

@@ -143,6 +143,12 @@ def take(xp: Any, x: Array, indices: Array, /, *, axis: int | None = None) -> Ar
     """The slices of x that the indices name, along one axis.   (.., n, ..), (k,) int -> (.., k, ..)
 
     The axis may be left out for a 1-D x. Raises IndexError for an index that is not there.
+
+    >>> import tensorgrad as tg
+    >>> tg.take(tg.asarray([[1, 2], [3, 4]]), tg.asarray([1, 0, 1]), axis=0)
+    Tensor([[3, 4],
+            [1, 2],
+            [3, 4]])
     """
     if axis is None:
         if len(x.shape) != 1:
@@ -168,6 +174,11 @@ def take_along_axis(xp: Any, x: Array, indices: Array, /, *, axis: int = -1) -> 
     """For each place, the element of its line that the index names.   (.., n, ..), (.., k, ..) int -> (.., k, ..)
 
     Shapes agree, or broadcast, on all axes but one.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([[3, 1, 2]])
+    >>> tg.take_along_axis(x, tg.argsort(x))
+    Tensor([[1, 2, 3]])
     """
     return xp.take_along_axis(x, indices, axis=axis)
 

@@ -103,6 +103,10 @@ def matrix_rank(xp: Any, x: Array, /, *, rtol: Array = None) -> Array:
     """How many singular values are above rtol times the largest; not recorded.   (..., m, n) -> (...) int64
 
     rtol: a number, or one for each matrix; max(m, n) eps by default.
+
+    >>> import tensorgrad as tg
+    >>> tg.matrix_rank(tg.asarray([[1.0, 2.0], [2.0, 4.0]])).item()
+    1
     """
     check_matrices(x, "matrix_rank")
     if not xp.isdtype(x.dtype, ("real floating", "complex floating")):
@@ -121,6 +125,11 @@ def pinv(xp: Any, x: Array, /, *, rtol: Array = None) -> Array:
     rtol: singular values up to rtol times the largest count as 0; a number, or one for each matrix; max(m, n) eps by
     default. The gradient holds where the rank does not change. Golub & Pereyra, "The differentiation of
     pseudo-inverses and nonlinear least squares problems whose variables separate", 1973, eq. 4.12.
+
+    >>> import tensorgrad as tg
+    >>> tg.pinv(tg.asarray([[2.0, 0.0], [0.0, 0.0]]))
+    Tensor([[0.5, 0. ],
+            [0. , 0. ]], dtype=float32)
     """
     check_matrices(x, "pinv")
     u, values, vh = xp.linalg.svd(x, full_matrices=False)
@@ -221,6 +230,11 @@ def matrix_exp(xp: Any, x: Array, /) -> Array:
 
     By scaling and squaring with the [13/13] Pade approximant: Higham, "The scaling and squaring method for the matrix
     exponential revisited", 2005, algorithm 2.3.
+
+    >>> import tensorgrad as tg
+    >>> tg.matrix_exp(tg.asarray([[0.0, 1.0], [0.0, 0.0]], dtype=tg.float64))
+    Tensor([[1., 1.],
+            [0., 1.]], dtype=float64)
     """
     check_matrices(x, "matrix_exp", square=True)
     halvings = _halvings(x)

@@ -22,6 +22,10 @@ def matmul(xp: Any, x1: Array, x2: Array, /) -> Array:
 
     A vector counts as a row on the left and as a column on the right, and its axis is gone from the result.
     Raises ValueError when the inner axes differ.
+
+    >>> import tensorgrad as tg
+    >>> tg.matmul(tg.asarray([[1.0, 2.0], [3.0, 4.0]]), tg.asarray([1.0, 1.0]))
+    Tensor([3., 7.], dtype=float32)
     """
     if not (x1.shape and x2.shape):
         raise ValueError("matmul: each operand needs at least one axis; multiply by a single number with *")

@@ -39,7 +39,12 @@ def checked(axis: Any, x: Array, what: str) -> Any:
 
 @op(linear=True)
 def sum(xp: Any, x: Array, /, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
-    """Sum over axes, all without `axis`.   (...) -> (...) without them"""
+    """Sum over axes, all without `axis`.   (...) -> (...) without them
+
+    >>> import tensorgrad as tg
+    >>> tg.sum(tg.asarray([[1, 2], [3, 4]]), axis=0)
+    Tensor([4, 6])
+    """
     if axis is not None:
         axis = checked(axis, x, "sum")
     return xp.sum(x, axis=axis, dtype=dtype, keepdims=keepdims)
@@ -50,7 +55,13 @@ sum.vjp(x=lambda g, axis, keepdims, x_shape: broadcast_to(spread(g, axis, keepdi
 
 @op(lift="floating", linear=True)
 def mean(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Arithmetic mean over axes, all without `axis`.   (...) -> (...) without them"""
+    """Arithmetic mean over axes, all without `axis`.   (...) -> (...) without them
+
+    >>> import tensorgrad as tg
+    >>> tg.mean(tg.asarray([[1.0, 2.0], [3.0, 5.0]]), axis=1, keepdims=True)
+    Tensor([[1.5],
+            [4. ]], dtype=float32)
+    """
     if axis is not None:
         axis = checked(axis, x, "mean")
     return xp.mean(x, axis=axis, keepdims=keepdims)
@@ -65,7 +76,14 @@ mean.vjp(x=_mean_dx)
 
 @op(lift="floating", saves=("centred",))
 def var(xp: Any, x: Array, /, axis: Axis = None, correction: float = 0.0, keepdims: bool = False) -> Any:
-    """Mean squared deviation from the mean, over n - correction.   (...) -> (...) without the axes"""
+    """Mean squared deviation from the mean, over n - correction.   (...) -> (...) without the axes
+
+    >>> import tensorgrad as tg
+    >>> tg.var(tg.asarray([1.0, 3.0]))
+    Tensor(1., dtype=float32)
+    >>> tg.var(tg.asarray([1.0, 3.0]), correction=1)
+    Tensor(2., dtype=float32)
+    """
     axis = checked(axis, x, "var")
     centred = x - xp.mean(x, axis=axis, keepdims=True)
     size = count(x.shape, axis)
@@ -127,6 +145,12 @@ def max(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Arra
     """The largest element over axes, all without `axis`.   (...) -> (...) without them
 
     Elements that tie share the gradient equally.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([2.0, 3.0, 3.0], requires_grad=True)
+    >>> tg.max(x).backward()
+    >>> x.grad
+    Tensor([0. , 0.5, 0.5], dtype=float32)
     """
     return xp.max(x, axis=checked(axis, x, "max"), keepdims=keepdims)
 
@@ -136,6 +160,10 @@ def min(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Arra
     """The smallest element over axes, all without `axis`.   (...) -> (...) without them
 
     Elements that tie share the gradient equally.
+
+    >>> import tensorgrad as tg
+    >>> tg.min(tg.asarray([[2, 1], [0, 5]]), axis=1)
+    Tensor([1, 0])
     """
     return xp.min(x, axis=checked(axis, x, "min"), keepdims=keepdims)
 
@@ -149,7 +177,14 @@ min.vjp(x=_tied)
 
 @op
 def prod(xp: Any, x: Array, /, axis: Axis = None, dtype: Any = None, keepdims: bool = False) -> Array:
-    """Product over axes, all without `axis`.   (...) -> (...) without them   Right with zeros."""
+    """Product over axes, all without `axis`.   (...) -> (...) without them   Right with zeros.
+
+    >>> import tensorgrad as tg
+    >>> x = tg.asarray([2.0, 0.0, 3.0], requires_grad=True)
+    >>> tg.prod(x).backward()
+    >>> x.grad
+    Tensor([0., 6., 0.], dtype=float32)
+    """
     return xp.prod(x, axis=checked(axis, x, "prod"), dtype=dtype, keepdims=keepdims)
 
 
@@ -187,7 +222,12 @@ def finite_peak(xp: Any, x: Array, axis: Any) -> Array:
 
 @op(lift="floating")
 def logsumexp(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """log(sum(exp(x))) over axes, without overflow.   (...) -> (...) without them"""
+    """log(sum(exp(x))) over axes, without overflow.   (...) -> (...) without them
+
+    >>> import tensorgrad as tg
+    >>> tg.logsumexp(tg.asarray([1000.0, 1000.0], dtype=tg.float64))
+    Tensor(1000.69314718, dtype=float64)
+    """
     axis = checked(axis, x, "logsumexp")
     peak = finite_peak(xp, x, axis)
     total = xp.log(xp.sum(xp.exp(x - peak), axis=axis, keepdims=True)) + peak
@@ -210,29 +250,54 @@ logsumexp.vjp(x=_logsumexp_dx)
 
 @op
 def all(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Whether every element holds.   (...) -> (...) bool"""
+    """Whether every element holds.   (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.all(tg.asarray([[True, False], [True, True]]), axis=1)
+    Tensor([False,  True])
+    """
     return xp.all(x, axis=checked(axis, x, "all"), keepdims=keepdims)
 
 
 @op
 def any(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """Whether some element holds.   (...) -> (...) bool"""
+    """Whether some element holds.   (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.any(tg.asarray([[False, False], [True, False]]), axis=1)
+    Tensor([False,  True])
+    """
     return xp.any(x, axis=checked(axis, x, "any"), keepdims=keepdims)
 
 
 @op
 def argmax(xp: Any, x: Array, /, axis: int | None = None, keepdims: bool = False) -> Array:
-    """The place of the largest element, the first of equals.   (...) -> (...) int64"""
+    """The place of the largest element, the first of equals.   (...) -> (...) int64
+
+    >>> import tensorgrad as tg
+    >>> tg.argmax(tg.asarray([[1, 9, 9], [5, 2, 3]]), axis=1)
+    Tensor([1, 0])
+    """
     return xp.argmax(x, axis=checked(axis, x, "argmax"), keepdims=keepdims)
 
 
 @op
 def argmin(xp: Any, x: Array, /, axis: int | None = None, keepdims: bool = False) -> Array:
-    """The place of the smallest element, the first of equals.   (...) -> (...) int64"""
+    """The place of the smallest element, the first of equals.   (...) -> (...) int64
+
+    >>> import tensorgrad as tg
+    >>> tg.argmin(tg.asarray([3.0, 1.0, 2.0])).item()
+    1
+    """
     return xp.argmin(x, axis=checked(axis, x, "argmin"), keepdims=keepdims)
 
 
 @op
 def count_nonzero(xp: Any, x: Array, /, axis: Axis = None, keepdims: bool = False) -> Array:
-    """How many elements are not 0.   (...) -> (...) int64"""
+    """How many elements are not 0.   (...) -> (...) int64
+
+    >>> import tensorgrad as tg
+    >>> tg.count_nonzero(tg.asarray([0.0, 2.0, -1.0])).item()
+    2
+    """
     return xp.astype(xp.count_nonzero(x, axis=checked(axis, x, "count_nonzero"), keepdims=keepdims), xp.int64)

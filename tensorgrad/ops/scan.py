@@ -46,6 +46,12 @@ def cumulative_sum(
     """Running sums along an axis; with include_initial, from 0.   (.., n, ..) -> (.., n or n + 1, ..)
 
     exclusive: each element's sum leaves out the element itself.
+
+    >>> import tensorgrad as tg
+    >>> tg.cumulative_sum(tg.asarray([1, 2, 3]))
+    Tensor([1, 3, 6])
+    >>> tg.cumulative_sum(tg.asarray([1, 2, 3]), include_initial=True)
+    Tensor([0, 1, 3, 6])
     """
     axis = scan_axis(x, axis, "cumulative_sum")
     initial = _one_start(include_initial, exclusive, "cumulative_sum")
@@ -77,6 +83,10 @@ def cumulative_prod(
     """Running products along an axis; with include_initial, from 1.   (.., n, ..) -> (.., n or n + 1, ..)
 
     exclusive: each element's product leaves out the element itself. Right with zeros.
+
+    >>> import tensorgrad as tg
+    >>> tg.cumulative_prod(tg.asarray([1.0, 2.0, 3.0]))
+    Tensor([1., 2., 6.], dtype=float32)
     """
     axis = scan_axis(x, axis, "cumulative_prod")
     initial = _one_start(include_initial, exclusive, "cumulative_prod")

@@ -34,7 +34,13 @@ def _axes(count: int) -> str:
 
 @op(linear=True)
 def reshape(xp: Any, x: Array, /, shape: Any, *, copy: bool | None = None) -> Array:
-    """The same elements, in the same order, in another shape; one -1 is worked out.   (...) -> shape"""
+    """The same elements, in the same order, in another shape; one -1 is worked out.   (...) -> shape
+
+    >>> import tensorgrad as tg
+    >>> tg.reshape(tg.asarray([1, 2, 3, 4]), (2, -1))
+    Tensor([[1, 2],
+            [3, 4]])
+    """
     shape = (shape,) if isinstance(shape, int) else tuple(shape)
     try:
         return xp.reshape(x, shape, copy=copy)
@@ -52,7 +58,12 @@ reshape.vjp(x=lambda g, x_shape: reshape(g, x_shape))
 
 @op(linear=True)
 def permute_dims(xp: Any, x: Array, /, axes: Any) -> Array:
-    """Axes in another order.   (n0, n1, ...) -> (n[axes[0]], n[axes[1]], ...)"""
+    """Axes in another order.   (n0, n1, ...) -> (n[axes[0]], n[axes[1]], ...)
+
+    >>> import tensorgrad as tg
+    >>> tg.permute_dims(tg.zeros((2, 3, 4)), (2, 0, 1)).shape
+    (4, 2, 3)
+    """
     order = normal_axes(axes, len(x.shape), "permute_dims")
     if len(order) != len(x.shape):
         raise ValueError(
@@ -71,7 +82,13 @@ permute_dims.vjp(x=lambda g, axes: permute_dims(g, _inverse(axes)))
 
 @op(linear=True)
 def matrix_transpose(xp: Any, x: Array, /) -> Array:
-    """The last two axes exchanged.   (..., n, m) -> (..., m, n)"""
+    """The last two axes exchanged.   (..., n, m) -> (..., m, n)
+
+    >>> import tensorgrad as tg
+    >>> tg.matrix_transpose(tg.asarray([[1, 2], [3, 4]]))
+    Tensor([[1, 3],
+            [2, 4]])
+    """
     return xp.matrix_transpose(x)
 
 
@@ -83,6 +100,11 @@ def expand_dims(xp: Any, x: Array, /, axis: int = 0) -> Array:
     """A new axis of length 1, which becomes `axis`.   (...) -> (..., 1, ...)
 
     Raises IndexError for an axis that the result does not have.
+
+    >>> import tensorgrad as tg
+    >>> tg.expand_dims(tg.asarray([1, 2]), axis=1)
+    Tensor([[1],
+            [2]])
     """
     count = len(x.shape) + 1
     if not -count <= index(axis) < count:
@@ -95,7 +117,12 @@ expand_dims.vjp(x=lambda g, x_shape: reshape(g, x_shape))
 
 @op(linear=True)
 def squeeze(xp: Any, x: Array, /, axis: Any) -> Array:
-    """Without the axes named, which must have length 1.   (..., 1, ...) -> (...)"""
+    """Without the axes named, which must have length 1.   (..., 1, ...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.squeeze(tg.zeros((1, 3, 1)), axis=(0, 2)).shape
+    (3,)
+    """
     axes = normal_axes(axis, len(x.shape), "squeeze")
     for each in axes:
         if x.shape[each] != 1:
@@ -108,7 +135,13 @@ squeeze.vjp(x=lambda g, x_shape: reshape(g, x_shape))
 
 @op(linear=True)
 def broadcast_to(xp: Any, x: Array, /, shape: Any) -> Array:
-    """Axes of length 1, and new leading ones, repeated.   (...) -> shape"""
+    """Axes of length 1, and new leading ones, repeated.   (...) -> shape
+
+    >>> import tensorgrad as tg
+    >>> tg.broadcast_to(tg.asarray([1, 2]), (2, 2))
+    Tensor([[1, 2],
+            [1, 2]])
+    """
     try:
         return xp.broadcast_to(x, tuple(shape))
     except ValueError as error:
@@ -140,7 +173,12 @@ sum_to.vjp(x=lambda g, x_shape: broadcast_to(g, x_shape))
 
 @op(linear=True)
 def flip(xp: Any, x: Array, /, *, axis: Any = None) -> Array:
-    """Reversed along the axes named; along all without.   (...) -> (...)"""
+    """Reversed along the axes named; along all without.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.flip(tg.asarray([1, 2, 3]))
+    Tensor([3, 2, 1])
+    """
     return xp.flip(x, axis=axis)
 
 
@@ -149,7 +187,12 @@ flip.vjp(x=lambda g, axis: flip(g, axis=axis))
 
 @op(linear=True)
 def roll(xp: Any, x: Array, /, shift: Any, *, axis: Any = None) -> Array:
-    """Elements moved along by `shift`, those that fall off re-entering.   (...) -> (...)"""
+    """Elements moved along by `shift`, those that fall off re-entering.   (...) -> (...)
+
+    >>> import tensorgrad as tg
+    >>> tg.roll(tg.asarray([1, 2, 3]), 1)
+    Tensor([3, 1, 2])
+    """
     return xp.roll(x, shift, axis=axis)
 
 
@@ -162,13 +205,25 @@ roll.vjp(x=lambda g, shift, axis: roll(g, _back(shift), axis=axis))
 
 @op(linear=True)
 def tril(xp: Any, x: Array, /, *, k: int = 0) -> Array:
-    """Zeros above the k-th diagonal.   (..., n, m) -> (..., n, m)"""
+    """Zeros above the k-th diagonal.   (..., n, m) -> (..., n, m)
+
+    >>> import tensorgrad as tg
+    >>> tg.tril(tg.asarray([[1, 2], [3, 4]]))
+    Tensor([[1, 0],
+            [3, 4]])
+    """
     return xp.tril(x, k=k)
 
 
 @op(linear=True)
 def triu(xp: Any, x: Array, /, *, k: int = 0) -> Array:
-    """Zeros below the k-th diagonal.   (..., n, m) -> (..., n, m)"""
+    """Zeros below the k-th diagonal.   (..., n, m) -> (..., n, m)
+
+    >>> import tensorgrad as tg
+    >>> tg.triu(tg.asarray([[1, 2], [3, 4]]), k=1)
+    Tensor([[0, 2],
+            [0, 0]])
+    """
     return xp.triu(x, k=k)
 
 

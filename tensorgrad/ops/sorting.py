@@ -24,7 +24,12 @@ def _refuse_complex(xp: Any, x: Array) -> None:
 
 @op
 def argsort(xp: Any, x: Array, /, *, axis: int = -1, descending: bool = False, stable: bool = True) -> Array:
-    """The order that sorts x along an axis; equals keep theirs.   (...) -> (...) int64"""
+    """The order that sorts x along an axis; equals keep theirs.   (...) -> (...) int64
+
+    >>> import tensorgrad as tg
+    >>> tg.argsort(tg.asarray([3.0, 1.0, 2.0]))
+    Tensor([1, 2, 0])
+    """
     _refuse_complex(xp, x)
     axis = normal_axes(axis, len(x.shape), "argsort")[0]
     if not descending:
@@ -67,7 +72,12 @@ def topk(x: Any, k: int, /, axis: int = -1, largest: bool = True, sorted: bool =
 
 @op
 def searchsorted(xp: Any, x1: Array, x2: Array, /, *, side: str = "left", sorter: Array = None) -> Array:
-    """Where each x2 belongs in the sorted x1.   (n,), (...) -> (...) int64"""
+    """Where each x2 belongs in the sorted x1.   (n,), (...) -> (...) int64
+
+    >>> import tensorgrad as tg
+    >>> tg.searchsorted(tg.asarray([1.0, 2.0, 3.0]), tg.asarray([0.5, 2.0]))
+    Tensor([0, 1])
+    """
     if len(x1.shape) != 1:
         raise ValueError(f"searchsorted: x1 must be sorted values along one axis, got the shape {tuple(x1.shape)}")
     return xp.searchsorted(x1, x2, side=side, sorter=sorter)
@@ -252,7 +262,12 @@ def unique_values(x: Any, /) -> Any:
 
 @op
 def isin(xp: Any, x1: Array, x2: Array, /, *, invert: bool = False) -> Array:
-    """Which elements of x1 are among those of x2; with invert, which are not.   (...), (...) -> (...) bool"""
+    """Which elements of x1 are among those of x2; with invert, which are not.   (...), (...) -> (...) bool
+
+    >>> import tensorgrad as tg
+    >>> tg.isin(tg.asarray([1, 2, 3]), tg.asarray([2, 5]))
+    Tensor([False,  True, False])
+    """
     if not hasattr(x1, "dtype"):
         found = xp.any(x2 == x1)
     elif not hasattr(x2, "dtype"):
