@@ -242,6 +242,12 @@ def test_every_function_has_its_shapes_and_a_case(name: str) -> None:
     assert list(faults_of(vocabulary()[name])) == []
 
 
+@pytest.mark.parametrize("name", sorted(name for names in public_functions().values() for name in names))
+def test_every_public_function_has_an_example(name: str) -> None:
+    function = next(each for each, names in public_functions().items() if name in names)
+    assert ">>> " in str(function.__doc__), f"{name} needs an example, which pytest then runs"
+
+
 def test_a_function_without_shapes_or_a_case_is_found() -> None:
     def astype(x: Any) -> Any:
         """The name is in the cases, and this function is not."""

@@ -26,6 +26,12 @@ def set_default_dtype(dtype: Any) -> None:
     """Make `dtype` (float32 or float64) what Python floats and creation functions become.
 
     Raises TypeError for anything else.
+
+    >>> import tensorgrad as tg
+    >>> tg.set_default_dtype(tg.float64)
+    >>> tg.zeros(2)
+    Tensor([0., 0.], dtype=float64)
+    >>> tg.set_default_dtype(tg.float32)
     """
     global _default
     wanted = np.dtype(dtype)
