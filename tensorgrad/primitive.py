@@ -101,7 +101,7 @@ def _plain(value: Any, op: Op) -> Any:
         return value
     if not backend.is_array(value):  # NumPy took it for an array, and it might change before the sweep
         raise TypeError(
-            f"{op.title}: expected an array, a Tensor or a number, got a {type(value).__name__}; make it one with "
+            f"{op.title}: expected an array, a Tensor or a number, got a {backend.kind_of(value)}; make it one with "
             "tensorgrad.asarray(...)"
         )
     return CONSTANT

@@ -108,6 +108,23 @@ def test_a_numpy_function_that_we_lack_says_how_to_reach_the_values(call):
         call(leaf([1.0, 2.0]))
 
 
+def test_a_ufunc_of_scipy_is_not_taken_for_one_of_numpy():
+    special = pytest.importorskip("scipy.special")
+    with pytest.raises(TypeError, match=r"^the ufunc erf was called .* use tensorgrad.erf, which records"):
+        special.erf(leaf([1.0, 2.0]))
+    with pytest.raises(TypeError, match=r"^the ufunc log_expit was called .* call the ufunc log_expit on the values"):
+        special.log_expit(leaf([1.0, 2.0]))
+
+
+@numpy_only
+@pytest.mark.filterwarnings("ignore:__array_wrap__ must accept:DeprecationWarning")  # of torch, which NumPy asks first
+@pytest.mark.parametrize("meet", [lambda x, theirs: x * theirs, lambda x, theirs: theirs * x, tg.add])
+def test_a_tensor_of_torch_is_no_operand_and_is_named_in_full(meet):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(TypeError, match=r"got a torch.Tensor; make it one with tensorgrad.asarray"):
+        meet(leaf([1.0, 2.0]), torch.ones(2))
+
+
 def test_a_numpy_function_that_we_lack_runs_on_values_without_gradient():
     x = tg.asarray([3.0, 4.0])
     assert np.linalg.norm(x) == 5.0

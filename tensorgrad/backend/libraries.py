@@ -87,6 +87,13 @@ def library_of(value: Any) -> Library | None:
     return library
 
 
+def kind_of(value: Any) -> str:
+    """The type of a value as a user would write it: list, torch.Tensor."""
+    kind = type(value)
+    home = kind.__module__.partition(".")[0]
+    return kind.__name__ if home == "builtins" else f"{home}.{kind.__name__}"
+
+
 def library_among(values: Iterable[Any]) -> Library:
     """The one library that the arrays among `values` belong to; the default one where there are only scalars.
 
@@ -104,7 +111,7 @@ def library_among(values: Iterable[Any]) -> Library:
             found = library
         elif value is not None and not isinstance(value, _SCALARS):
             raise TypeError(
-                f"expected an array, a Tensor or a number, got a {type(value).__name__}; "
+                f"expected an array, a Tensor or a number, got a {kind_of(value)}; "
                 "make it one with tensorgrad.asarray(...)"
             )
     return on_device() if found is None else found
