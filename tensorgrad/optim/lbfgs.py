@@ -7,9 +7,10 @@ from functools import partial
 from typing import Any
 
 from tensorgrad.backend import as_array, item, namespace
+from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import plain
 from tensorgrad.optim.line_search import Point, strong_wolfe
-from tensorgrad.optim.optimizer import Optimizer, loaded_array, parts, whole
+from tensorgrad.optim.optimizer import Optimizer, loaded_array, parts, put, whole
 from tensorgrad.writes import write_leaf
 
 # What is remembered, by PyTorch's names: counts and numbers, vectors, and lists of them.
@@ -144,14 +145,14 @@ class LBFGS(Optimizer):
         self, closure: Callable[[], Any], start: Point, t: float, d: Any, tolerance: float, limit: int
     ) -> tuple[Point, int]:
         """A good point along d, and how many were tried; the parameters are where they were."""
-        before = [namespace(theta.data).asarray(theta.data, copy=True) for theta in self._parameters()]
+        before = [copy(theta.data) for theta in self._parameters()]
 
         def at(t: float) -> Point:
             self._add(t, d)
             f = float(self.evaluate(closure))
             g = self._gradient()
             for theta, array in zip(self._parameters(), before, strict=True):
-                write_leaf(theta, partial(_put, array))
+                write_leaf(theta, partial(put, array))
             return Point(t, f, g, _dot(g, d))
 
         return strong_wolfe(at, start, t, _largest(d), tolerance, limit)
@@ -176,7 +177,7 @@ class LBFGS(Optimizer):
             start += size
             if theta.requires_grad:
                 piece = whole(xp.reshape(piece, (*theta.shape, 2))) if is_complex else xp.reshape(piece, theta.shape)
-                write_leaf(theta, partial(_put, theta.data + t * piece))
+                write_leaf(theta, partial(put, theta.data + t * piece))
 
     def _loaded_state(self, theta: Any, place: int, saved: Mapping[str, Any], hyper: dict[str, Any]) -> dict[str, Any]:
         if not {"func_evals", "n_iter"} <= set(saved) or place != 0:
@@ -215,7 +216,3 @@ def _dot(x: Any, y: Any) -> float:
 
 def _largest(x: Any) -> float:
     return float(item(namespace(x).max(abs(x))))
-
-
-def _put(values: Any, array: Any) -> None:
-    array[...] = values

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import as_array, complex_of, is_inexact, namespace, to_numpy
+from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
 from tensorgrad.tape import Traced, enable_grad
 from tensorgrad.tensor import Tensor, of_array
@@ -299,7 +300,7 @@ class Optimizer:
             return value
         if theta.dtype.kind == "c":
             return of_array(whole(value))
-        return of_array(namespace(value).asarray(value, copy=True))
+        return of_array(copy(value))
 
     def _parameters(self) -> Iterable[Any]:
         return (theta for group in self.param_groups for theta in group["params"])
@@ -315,6 +316,11 @@ class Optimizer:
 def loaded_array(value: Any, theta: Any) -> Any:
     """A saved array, of whatever library, on the parameter's device."""
     return as_array(value.data if isinstance(value, Traced) else to_numpy(value), device=theta.device)
+
+
+def put(values: Any, array: Any) -> None:
+    """Write values over those of an array."""
+    array[...] = values
 
 
 def parts(z: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.ops import copy
 from tensorgrad.optim.optimizer import Optimizer
 
 
@@ -71,7 +72,7 @@ class SGD(Optimizer):
         if momentum:
             b = state.get("momentum_buffer")
             if b is None:
-                b = state["momentum_buffer"] = namespace(g).asarray(g, copy=True)
+                b = state["momentum_buffer"] = copy(g)
             else:
                 b *= momentum
                 b += (1 - dampening) * g
