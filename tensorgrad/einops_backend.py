@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from typing import Any
 
 from tensorgrad import ops
@@ -74,4 +75,5 @@ class Lookout:
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
         if name.startswith("einops.") and _join():
-            sys.meta_path.remove(self)
+            with suppress(ValueError):  # another thread's import was first
+                sys.meta_path.remove(self)

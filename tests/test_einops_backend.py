@@ -44,6 +44,23 @@ def test_einops_carries_the_gradient(call):
     assert gradcheck(call, tg.Tensor(VALUES, device=default_device(), requires_grad=True))
 
 
+def test_the_array_api_form_of_einops_agrees():
+    from einops import array_api
+
+    x = tg.Tensor(VALUES, device=default_device(), requires_grad=True)
+    for pattern, reduction, lengths in (("b (h k) w -> k w (b h)", "rearrange", {"k": 3}), ("b h w -> h 1", "max", {})):
+        found, expected = (form.reduce(x, pattern, reduction, **lengths) for form in (array_api, einops))
+        assert found.tolist() == expected.tolist()
+        assert found.requires_grad
+
+
+def test_two_imports_at_once_do_not_trip_over_the_lookout():
+    lookout = Lookout()
+    assert lookout not in sys.meta_path
+    lookout.find_spec("einops.packing")
+    assert lookout not in sys.meta_path
+
+
 def test_pack_and_unpack_undo_each_other():
     x, y = (tg.Tensor(VALUES[:, 0], device=default_device()), tg.Tensor(VALUES, device=default_device()))
     packed, shapes = einops.pack([x, y], "b * w")
