@@ -1,6 +1,6 @@
 """Modules: layers, containers, activations and losses, by PyTorch's names and with its arguments."""
 
-from tensorgrad.nn import init
+from tensorgrad.nn import init, utils
 from tensorgrad.nn.activation import (
     CELU,
     ELU,
@@ -101,6 +101,8 @@ from tensorgrad.nn.pooling import (
     MaxUnpool3d,
     MinPool2d,
 )
+from tensorgrad.nn.recurrent import GRU, LSTM, RNN
+from tensorgrad.nn.recurrent_cell import GRUCell, LSTMCell, RNNCell
 from tensorgrad.nn.reshaping import (
     CircularPad1d,
     CircularPad2d,
@@ -131,6 +133,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
@@ -172,6 +177,7 @@ __all__ = [
     "Flatten",
     "FocalLoss",
     "Fold",
+    "GRUCell",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -188,6 +194,7 @@ __all__ = [
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -212,6 +219,7 @@ __all__ = [
     "PixelShuffle",
     "PixelUnshuffle",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -245,4 +253,5 @@ __all__ = [
     "ZeroPad2d",
     "ZeroPad3d",
     "init",
+    "utils",
 ]

@@ -124,6 +124,11 @@ class Module(Node):
 
     def __setattr__(self, name: str, value: Any) -> None:
         before = self.__dict__.get(name)
+        if name in self._parametrized():
+            raise TypeError(
+                f"{type(self).__name__}.{name} is computed from parametrizations.{name}; change what that holds, or "
+                "call nn.utils.parametrize.remove_parametrizations first"
+            )
         if isinstance(value, Tensor) and not isinstance(value, (Parameter, Buffer)):
             if isinstance(before, Parameter):
                 raise TypeError(
@@ -281,6 +286,13 @@ class Module(Node):
 
     def _rename_old_keys(self, given: dict[str, Any], prefix: str) -> None:
         """Let a state dict of an older layout fit; a module whose names have changed overrides this."""
+        for name, held in self._parametrized().items():
+            held.rename_old_keys(given, prefix, name)
+
+    def _parametrized(self) -> dict[str, Any]:
+        """What computes the parameters that are not kept themselves, by their names; see nn.utils.parametrize."""
+        held = self.__dict__.get("parametrizations")
+        return {} if held is None else {name: each for name, each in entries(held) if isinstance(each, Node)}
 
     # ── changes to all of it ────────────────────────────────────────────────────────────────────────────
 
@@ -380,6 +392,9 @@ class Module(Node):
         return [(name, repr(each)) for name, each in walk(self, recurse=False) if name and isinstance(each, Module)]
 
     def __getattr__(self, name: str) -> Any:
+        held = self._parametrized().get(name)
+        if held is not None:  # in its own scope while this module runs
+            return held.forward() if _running.get() is None else held()
         if hasattr(type(self), name):  # a property whose own code raised: let that be seen
             return object.__getattribute__(self, name)
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")

@@ -163,15 +163,11 @@ class _InstanceNorm(_ChannelNorm):
         if mean is None or var is None:
             return ops.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         if not self.training:
-            return ops.batch_norm(x, mean, var, self.weight, self.bias, False, self.eps)
+            return ops.instance_norm(x, mean, var, self.weight, self.bias, False, self.eps)
         momentum = 0.0 if self.momentum is None else self.momentum
-        values = ops.asarray(x.data)
-        positions = tuple(range(2, len(x.shape)))
-        new_mean = ops.mean(ops.mean(values, axis=positions), axis=0)
-        new_var = ops.mean(ops.var(values, axis=positions, correction=1), axis=0)
-        self.running_mean = mean + (new_mean - mean) * momentum
-        self.running_var = var + (new_var - var) * momentum
-        return ops.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
+        y, new_mean, new_var = ops.instance_norm_update(x, mean, var, self.weight, self.bias, momentum, self.eps)
+        self.running_mean, self.running_var = new_mean, new_var
+        return y
 
 
 class InstanceNorm1d(_InstanceNorm):
