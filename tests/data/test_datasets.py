@@ -113,7 +113,7 @@ def test_a_random_split_is_a_partition(sizes, seed):
 
 def test_shares_are_rounded_down_and_the_rest_goes_to_the_first_parts():
     assert [len(part) for part in random_split(range(11), [0.5, 0.25, 0.25], Generator(0))] == [6, 3, 2]
-    assert [len(part) for part in random_split(range(100), [0.29, 0.71], Generator(0))] == [29, 71]
+    assert [len(part) for part in random_split(range(100), [0.71, 0.29], Generator(0))] == [71, 29]
 
 
 @pytest.mark.parametrize("lengths", [[3, 3], [0.5, 0.4], [-1, 11], [0.5, 5]])

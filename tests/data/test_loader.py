@@ -123,7 +123,23 @@ def test_an_epoch_left_by_break_is_not_taken_up_by_itself():
     loader = DataLoader(DATA, batch_size=4)
     for _ in loader:
         break
+    state = loader.state_dict()
     assert len(list(loader)) == 6
+    loader.load_state_dict(state)
+    for _ in loader:
+        break
+    assert len(list(loader)) == 6
+
+
+def test_every_batch_draws_from_a_stretch_of_the_stream_of_its_own():
+    starts = []
+
+    def note(batch, generator):
+        starts.append(generator.get_state()["counter"])
+        return batch
+
+    list(DataLoader(DATA, batch_size=4, shuffle=True, transform=note))
+    assert starts == [place << 64 for place in range(1, 7)]  # the order is drawn from block 0 on
 
 
 def test_a_shared_generator_is_where_it_was_after_a_state_is_loaded():
@@ -190,11 +206,11 @@ def test_batches_have_no_tape(prefetch):
 class Slow(Dataset):
     """Items that take a while, and note which thread made them."""
 
-    def __init__(self):
-        self.threads, self.made = set(), 0
+    def __init__(self, count=40):
+        self.count, self.threads, self.made = count, set(), 0
 
     def __len__(self):
-        return 40
+        return self.count
 
     def __getitem__(self, index):
         self.threads.add(threading.current_thread().name)
@@ -211,6 +227,11 @@ def test_threads_make_batches_ahead_and_stop_when_nobody_wants_them():
     assert next(batches).tolist() == [0, 1]
     batches.close()
     assert data.made <= 2 * 4  # what was handed out, and three batches ahead
+    many = Slow(4000)
+    batches = iter(DataLoader(many, prefetch=2000))
+    next(batches)
+    batches.close()
+    assert many.made < 2000  # most of those that waited were never begun
     assert all(name.startswith("DataLoader") for name in data.threads)
     assert not any(each.name.startswith("DataLoader") for each in threading.enumerate())
 

@@ -103,6 +103,8 @@ def test_stand_ins_cannot_be_changed_by_a_file(tmp_path):
             read_pickle(save(tmp_path, content))
         with pytest.raises(DataFileError):
             read_pickle(save(tmp_path, instructions(f"c{module}\n{attribute}\n".encode(), poison, b"b")))
+    with pytest.raises(DataFileError, match="changes what its names stand for"):
+        read_pickle(save(tmp_path, instructions(b"cnumpy.core.multiarray\n_reconstruct\n", b"}b")))
     assert (read_pickle(save(tmp_path, batch_pickle(PIXELS, [1])))["data"] == PIXELS).all()
 
 
