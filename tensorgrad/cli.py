@@ -1,14 +1,23 @@
-"""The command line: tensorgrad list | train | graph | check."""
+"""The command line: tensorgrad list | train | evaluate | leaderboard | graph | check."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
+from tensorgrad.data import DataFileError, DataNotFoundError
 from tensorgrad.recipes import RECIPES, Recipe
+from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
+from tensorgrad.train.recipe import Paused, about_run, draw_recipe, evaluate_run, resume_recipe, train_recipe
+from tensorgrad.train.tables import evaluation_table
 from tensorgrad.version import __version__
+
+PAUSED = 3  # the exit status of a run that --minutes ended: everything saved, nothing wrong, not done
 
 # The module that may be missing, the package that has it, and the extra that brings it.
 EXTRAS = {
@@ -16,6 +25,8 @@ EXTRAS = {
     "matplotlib": ("matplotlib", "demo"),
     "safetensors": ("safetensors", "demo"),
     "tqdm": ("tqdm", "demo"),
+    "tensorboardX": ("tensorboardX", "demo"),
+    "pooch": ("pooch", "demo"),
     "hypothesis": ("hypothesis", "test"),
     "array_api_strict": ("array-api-strict", "test"),
 }
@@ -24,8 +35,8 @@ EXTRAS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in `arguments`, those of the process by default. Returns the exit status, 0 for success.
 
-    >>> main(["list"])
-    mlp   a multilayer perceptron on scikit-learn's handwritten digits (seconds)
+    >>> main(["list", "--names"])
+    mlp...
     0
     """
     parser = build_parser()
@@ -34,7 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        status: int = options.run(options)
+        with surroundings(options):
+            status: int = options.run(options)
     except ModuleNotFoundError as error:
         package, extra = EXTRAS.get((error.name or "").partition(".")[0], (None, None))
         if package is None:
@@ -45,9 +57,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
-    except OSError as error:  # a folder that cannot be made, a full disk
+    except (OSError, DataFileError, DataNotFoundError) as error:  # a folder that cannot be made, a full disk, no data
         print(f"tensorgrad {options.command}: {error}", file=sys.stderr)
         return 1
+    except RefusedError as error:
+        print(f"tensorgrad {options.command}: {error}", file=sys.stderr)
+        return 2
+    except Paused as pause:
+        print(pause, file=sys.stderr)
+        return PAUSED
     except KeyboardInterrupt:
         print("\ninterrupted", file=sys.stderr)
         return 130  # what a shell reports for SIGINT
@@ -64,18 +82,37 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
 
     each = commands.add_parser("list", help="list the recipes", description="List the recipes.")
+    each.add_argument("--names", action="store_true", help="their names alone, one a line")
     each.set_defaults(run=list_recipes)
 
     each = commands.add_parser("train", help="train a model", description="Train a model and leave a run folder.")
     each.add_argument("recipe", type=recipe, help="which one, from `tensorgrad list`")
-    each.add_argument("--seed", type=natural, default=0, metavar="N", help="the first seed (default: 0)")
-    each.add_argument(
-        "--seeds", type=positive, default=1, metavar="N", help="train with N seeds; print the median (default: 1)"
-    )
-    each.add_argument("--epochs", type=positive, metavar="N", help="passes over the data (default: the recipe's)")
-    each.add_argument("--out", default="runs", metavar="DIR", help="where run folders go (default: runs)")
+    each.add_argument("--preset", metavar="NAME", help="smoke, quick or full (default: the recipe's, mostly quick)")
+    each.add_argument("--set", action="append", metavar="NAME=VALUE", help="change a setting; may come again")
+    each.add_argument("--epochs", type=positive, metavar="N", help="short for --set epochs=N")
+    each.add_argument("--data", metavar="DIR", help="where data sets are (default: TENSORGRAD_DATA, then the cache)")
+    each.add_argument("--seed", type=natural, metavar="N", help="the first seed (default: 0)")
+    each.add_argument("--seeds", type=positive, metavar="N", help="train with N seeds; print the median (default: 1)")
+    each.add_argument("--device", metavar="NAME", help="where tensors live: cpu or strict (default: cpu)")
+    each.add_argument("--out", metavar="DIR", help="where run folders go (default: runs)")
+    each.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, to the same end")
+    each.add_argument("--minutes", type=float, metavar="M", help="pause after so many, with a checkpoint; status 3")
     each.add_argument("--quiet", action="store_true", help="no progress bar, no table")
     each.set_defaults(run=train)
+
+    each = commands.add_parser(
+        "evaluate", help="measure a run again", description="Measure the weights of a finished run on its data again."
+    )
+    each.add_argument("folder", metavar="RUN", help="the run folder")
+    each.add_argument("--data", metavar="DIR", help="where data sets are (default: TENSORGRAD_DATA, then the cache)")
+    each.add_argument("--device", metavar="NAME", help="where tensors live: cpu or strict (default: cpu)")
+    each.set_defaults(run=evaluate)
+
+    each = commands.add_parser(
+        "leaderboard", help="compare runs", description="A table of all finished runs: mean and deviation over seeds."
+    )
+    each.add_argument("folders", nargs="+", metavar="RUNS", help="run folders, or folders of them")
+    each.set_defaults(run=leaderboard)
 
     each = commands.add_parser(
         "graph", help="draw a model's graph", description="Draw the graph of a small version of a model."
@@ -122,26 +159,86 @@ def positive(text: str) -> int:
     return number
 
 
+class RefusedError(Exception):
+    """Options that do not fit together, or name what is not there; the message says which."""
+
+
+@contextmanager
+def surroundings(options: argparse.Namespace) -> Iterator[None]:
+    """The device and the data folder of the options hold inside the block."""
+    device, data = getattr(options, "device", None), getattr(options, "data", None)
+    wanted = {"TENSORGRAD_BACKEND": "numpy" if device == "cpu" else device, "TENSORGRAD_DATA": data}
+    before = {name: os.environ.get(name) for name in wanted}
+    if device not in (None, "cpu", "strict"):
+        raise RefusedError(f"there is no device {device!r} here; devices: cpu, strict")
+    if data is not None and not Path(data).is_dir():
+        raise RefusedError(f"--data {data}: there is no such folder")
+    try:
+        os.environ.update({name: value for name, value in wanted.items() if value is not None})
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
 def list_recipes(options: argparse.Namespace) -> int:
-    """Print each recipe's name and summary."""
+    """Print each recipe's name and summary, and how long its preset takes."""
     width = max(map(len, RECIPES))
     for name, each in sorted(RECIPES.items()):
-        print(f"{name:<{width}}   {each.summary}")
+        print(name if options.names else f"{name:<{width}}   {each.summary} ({each.takes[each.default_preset]})")
     return 0
 
 
 def train(options: argparse.Namespace) -> int:
-    """Train a recipe's model."""
-    options.recipe.train(
-        seed=options.seed, seeds=options.seeds, epochs=options.epochs, out=options.out, quiet=options.quiet
+    """Train a recipe's model, or go on with a run."""
+    how = {"quiet": options.quiet, "minutes": options.minutes}
+    try:
+        if options.resume is not None:
+            fixed = ("preset", "set", "epochs", "seed", "seeds", "out")
+            given = [f"--{name}" for name in fixed if getattr(options, name) is not None]
+            if given:
+                raise RefusedError(f"{given[0]} does not go with --resume: the run has its own, in run.json")
+            resume_recipe(options.recipe, options.resume, **how)
+            return 0
+        changes = [*(options.set or []), *([f"epochs={options.epochs}"] if options.epochs is not None else [])]
+        options.recipe.settings(options.preset, tuple(changes))
+    except ValueError as error:
+        raise RefusedError(str(error)) from error
+    train_recipe(
+        options.recipe,
+        preset=options.preset,
+        changes=tuple(changes),
+        seed=options.seed or 0,
+        seeds=options.seeds or 1,
+        out=options.out or "runs",
+        **how,
     )
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure a run again; status 1 where its figures are others than its card says."""
+    name = about_run(Path(options.folder))["recipe"]
+    if name not in RECIPES:
+        raise RefusedError(f"{options.folder} is a run of {name!r}, which is no recipe here")
+    table, same = evaluation_table(evaluate_run(options.folder, RECIPES[name]))
+    print(table)
+    return 0 if same else 1
+
+
+def leaderboard(options: argparse.Namespace) -> int:
+    """Print the table of all runs in some folders."""
+    print(leaderboard_of([Path(folder) for folder in options.folders]))
     return 0
 
 
 def graph(options: argparse.Namespace) -> int:
     """Draw a recipe's network."""
     try:
-        print(options.recipe.draw_graph(options.path))
+        print(draw_recipe(options.recipe, options.path))
     except ValueError as error:  # an ending that names no format
         print(f"tensorgrad graph: {error}", file=sys.stderr)
         return 2

@@ -1,30 +1,35 @@
 """The command line."""
 
+import os
 import sys
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, entry_points, version
 
 import pytest
 
 import tensorgrad as tg
+from tensorgrad import cli
 from tensorgrad.cli import main
-from tensorgrad.recipes import RECIPES, Recipe
+from tensorgrad.data import DataNotFoundError
+from tensorgrad.recipes import RECIPES
+from tensorgrad.train.recipe import Paused
+from tests.recipes.extras import need_extras
 
 
 @pytest.fixture
 def calls(monkeypatch):
-    """What the recipe `fake` was called with."""
+    """What `train_recipe` and `resume_recipe` were called with, of a recipe named `fake`."""
     made = []
 
-    def train(**options):
-        made.append(options)
-        return {}
+    @dataclass(frozen=True)
+    class Settings:
+        epochs: int = 10
 
-    def draw_graph(path):
-        made.append(path)
-        return f"{path}: a picture"
-
-    monkeypatch.setitem(RECIPES, "fake", Recipe("a recipe that only notes its calls", train, draw_graph))
+    fake = replace(RECIPES["mlp"], name="fake", summary="it only notes its calls", presets={"quick": Settings()})
+    monkeypatch.setitem(RECIPES, "fake", fake)
+    monkeypatch.setattr(cli, "train_recipe", lambda recipe, **options: made.append((recipe.name, options)))
+    monkeypatch.setattr(cli, "resume_recipe", lambda recipe, *of, **options: made.append((recipe.name, *of, options)))
     return made
 
 
@@ -40,7 +45,7 @@ def test_no_arguments_print_help(capsys):
     assert main([]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("usage: tensorgrad")
-    for command in ("list", "train", "graph", "check"):
+    for command in ("list", "train", "evaluate", "leaderboard", "graph", "check"):
         assert command in printed
 
 
@@ -65,20 +70,101 @@ def test_list_gives_every_recipe_a_line(calls, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == sorted(RECIPES)
     assert all(RECIPES[line.split()[0]].summary in line for line in lines)
+    assert main(["list", "--names"]) == 0
+    assert capsys.readouterr().out.split() == sorted(RECIPES)
 
 
 def test_train_hands_its_options_to_the_recipe(calls):
-    assert main(["train", "fake", "--seed", "3", "--seeds", "2", "--epochs", "4", "--out", "somewhere", "--quiet"]) == 0
-    assert main(["train", "fake"]) == 0
+    words = "--preset quick --set epochs=7 --seed 3 --seeds 2 --out somewhere --minutes 1.5 --quiet"
+    assert main(["train", "fake", *words.split()]) == 0
+    assert main(["train", "fake", "--epochs", "4"]) == 0
+    assert main(["train", "fake", "--resume", "runs/fake-1"]) == 0
+    plain = {"preset": None, "seed": 0, "seeds": 1, "out": "runs", "quiet": False, "minutes": None}
+    given = {"preset": "quick", "seed": 3, "seeds": 2, "out": "somewhere", "quiet": True, "minutes": 1.5}
     assert calls == [
-        {"seed": 3, "seeds": 2, "epochs": 4, "out": "somewhere", "quiet": True},
-        {"seed": 0, "seeds": 1, "epochs": None, "out": "runs", "quiet": False},
+        ("fake", {**given, "changes": ("epochs=7",)}),
+        ("fake", {**plain, "changes": ("epochs=4",)}),
+        ("fake", "runs/fake-1", {"quiet": False, "minutes": None}),
     ]
 
 
-def test_graph_draws_to_the_path_and_says_so(calls, capsys):
-    assert main(["graph", "fake", "picture.svg"]) == 0
-    assert calls == ["picture.svg"]
+def test_device_and_data_hold_while_the_command_runs(calls, monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setenv("TENSORGRAD_BACKEND", "numpy")
+    monkeypatch.delenv("TENSORGRAD_DATA", raising=False)
+    names = ("TENSORGRAD_BACKEND", "TENSORGRAD_DATA")
+    monkeypatch.setattr(cli, "train_recipe", lambda *_, **__: seen.append([os.environ.get(name) for name in names]))
+    assert main(["train", "fake", "--device", "strict", "--data", str(tmp_path)]) == 0
+    assert main(["train", "fake"]) == 0
+    assert seen == [["strict", str(tmp_path)], ["numpy", None]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--set", "epoks=3"], "there is no setting 'epoks'; did you mean 'epochs'? (settings: epochs=10)"),
+        (["--set", "epochs=many"], "epochs=many: expected a value like 10"),
+        (["--preset", "huge"], "fake has no preset 'huge'; it has quick"),
+        (["--resume", "run", "--seed", "3"], "--seed does not go with --resume: the run has its own, in run.json"),
+        (["--device", "toaster"], "there is no device 'toaster' here; devices: cpu, strict"),
+        (["--data", "nowhere"], "--data nowhere: there is no such folder"),
+    ],
+)
+def test_what_is_not_there_is_one_line_that_names_what_is(calls, capsys, arguments, message):
+    assert main(["train", "fake", *arguments]) == 2
+    assert capsys.readouterr() == ("", f"tensorgrad train: {message}\n")
+    assert calls == []
+
+
+def test_a_folder_that_is_no_run_is_one_line(capsys, tmp_path):
+    for command in (["train", "mlp", "--resume", str(tmp_path)], ["evaluate", str(tmp_path)]):
+        assert main(command) == 1
+        assert f"{tmp_path} is no run folder: it has no run.json" in capsys.readouterr().err
+    assert main(["leaderboard", str(tmp_path)]) == 1
+    assert "there is no finished run" in capsys.readouterr().err
+
+
+def test_a_run_of_a_recipe_that_is_gone_is_named(capsys, tmp_path):
+    (tmp_path / "run.json").write_text('{"recipe": "lost"}')
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "is a run of 'lost', which is no recipe here" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_and_listed(tmp_path, capsys):
+    need_extras()
+    assert main(["train", "mlp", "--preset", "smoke", "--out", str(tmp_path), "--quiet"]) == 0
+    capsys.readouterr()
+    (folder,) = tmp_path.iterdir()
+    assert main(["evaluate", str(folder)]) == 0
+    assert "as the card says" in capsys.readouterr().out
+    assert main(["leaderboard", str(tmp_path)]) == 0
+    assert "| mlp | smoke | digits | test accuracy | 0 |" in capsys.readouterr().out
+    card = folder / "card.json"
+    card.write_text(card.read_text().replace('"test_accuracy": 0.', '"test_accuracy": 0.0'))
+    assert main(["evaluate", str(folder)]) == 1
+
+
+def test_a_pause_has_a_status_of_its_own(calls, monkeypatch, capsys):
+    def train(*_, **__):
+        raise Paused("paused after step 7; to go on: type this")
+
+    monkeypatch.setattr(cli, "train_recipe", train)
+    assert main(["train", "fake"]) == 3
+    assert capsys.readouterr().err == "paused after step 7; to go on: type this\n"
+
+
+def test_data_that_are_not_there_are_one_line(calls, monkeypatch, capsys):
+    def train(*_, **__):
+        raise DataNotFoundError("mnist is not here; put its files there")
+
+    monkeypatch.setattr(cli, "train_recipe", train)
+    assert main(["train", "fake"]) == 1
+    assert capsys.readouterr().err == "tensorgrad train: mnist is not here; put its files there\n"
+
+
+def test_graph_draws_to_the_path_and_says_so(monkeypatch, capsys):
+    monkeypatch.setattr(cli, "draw_recipe", lambda recipe, path: f"{path}: a picture")
+    assert main(["graph", "mlp", "picture.svg"]) == 0
     assert capsys.readouterr().out == "picture.svg: a picture\n"
 
 
@@ -124,10 +210,10 @@ def test_a_missing_extra_is_one_line_that_says_how_to_get_it(monkeypatch, capsys
 
 
 def test_a_missing_module_that_is_no_extra_is_not_explained_away(calls, monkeypatch):
-    def train(**_):
+    def train(*_, **__):
         raise ModuleNotFoundError("No module named 'tensorgard'", name="tensorgard")
 
-    monkeypatch.setitem(RECIPES, "fake", Recipe("", train, train))
+    monkeypatch.setattr(cli, "train_recipe", train)
     with pytest.raises(ModuleNotFoundError, match="tensorgard"):
         main(["train", "fake"])
 
@@ -139,10 +225,10 @@ def test_a_folder_that_cannot_be_made_is_one_line(tmp_path, capsys):
 
 
 def test_an_interrupt_ends_without_a_traceback(calls, monkeypatch, capsys):
-    def train(**_):
+    def train(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(RECIPES, "fake", Recipe("", train, train))
+    monkeypatch.setattr(cli, "train_recipe", train)
     assert main(["train", "fake"]) == 130
     assert capsys.readouterr().err == "\ninterrupted\n"
 
@@ -187,5 +273,5 @@ def test_mlp_trains_from_the_command_line(tmp_path, capsys):
         pytest.importorskip(package, reason=f"needs the package {package}, of the extra `demo`")
     assert main(["train", "mlp", "--epochs", "1", "--out", str(tmp_path), "--quiet"]) == 0
     printed, bar = capsys.readouterr()
-    assert printed.startswith("seed 0: train accuracy")
+    assert printed.startswith("seed 0: train loss")
     assert bar == ""

@@ -1,27 +1,33 @@
-"""The recipes: data, model, training and figures, by the name that `tensorgrad train` knows them by."""
+"""The recipes: one experiment a file, by the name that `tensorgrad train` knows it by.
+
+Every module in this folder that has a RECIPE, or several as RECIPES, is found by itself: adding a recipe is adding a
+file. docs/recipes.md shows how.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+import pkgutil
+from importlib import import_module
 
-from tensorgrad.recipes import mlp
+from tensorgrad.train.recipe import Recipe
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What the command line needs of a recipe.
+def find_recipes() -> dict[str, Recipe]:
+    """All recipes by name. Raises ValueError where two have one name.
 
-    train(seed=, seeds=, epochs=, out=, quiet=) returns the run's card; draw_graph(path) draws a small version of the
-    network and returns a sentence that says what was written.
+    >>> "mlp" in find_recipes()
+    True
     """
+    found: dict[str, Recipe] = {}
+    for info in pkgutil.iter_modules(__path__):
+        module = import_module(f"{__name__}.{info.name}")
+        for each in getattr(module, "RECIPES", None) or [module.RECIPE]:
+            if each.name in found:
+                raise ValueError(f"two recipes are called {each.name!r}; one of them is in {info.name}.py")
+            found[each.name] = each
+    return dict(sorted(found.items()))
 
-    summary: str
-    train: Callable[..., dict[str, Any]]
-    draw_graph: Callable[..., str]
 
+RECIPES = find_recipes()
 
-RECIPES = {
-    "mlp": Recipe(mlp.SUMMARY, mlp.train, mlp.draw_graph),
-}
+__all__ = ["RECIPES", "Recipe", "find_recipes"]

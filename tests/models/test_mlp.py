@@ -16,10 +16,10 @@ def test_logits_are_what_the_equations_say():
     model = MLP((5, 7, 6, 3), Generator(0))
     rng = Generator(1)
     with tg.no_grad():
-        for bias in model.biases:
+        for bias in (layer.bias for layer in model.layers):
             bias[:] = rng.normal(size=bias.shape)  # at 0, as they start, a bias left out would not show
     x = rng.normal(size=(4, 5))
-    (w1, w2, w3), (b1, b2, b3) = map(values, model.weights), map(values, model.biases)
+    (w1, b1), (w2, b2), (w3, b3) = ((values(layer.weight), values(layer.bias)) for layer in model.layers)
     h = np.maximum(values(x) @ w1.T + b1, 0)
     h = np.maximum(h @ w2.T + b2, 0)
     np.testing.assert_allclose(values(model(x).detach()), h @ w3.T + b3, rtol=1e-5, atol=1e-5)  # float32 rounding
@@ -44,7 +44,7 @@ def test_parameters_are_leaves_in_pytorchs_layout_from_input_to_output():
 
 def test_weights_are_drawn_as_he_et_al_say_and_biases_start_at_zero():
     model = MLP((200, 300, 100), Generator(0))
-    for weight, bias in zip(model.weights, model.biases, strict=True):
+    for weight, bias in ((layer.weight, layer.bias) for layer in model.layers):
         drawn = values(weight)
         sigma = np.sqrt(2 / weight.shape[1])
         spread = sigma / np.sqrt(2 * drawn.size)  # of the standard deviation of so many normal draws
@@ -61,7 +61,7 @@ def test_the_size_of_activations_survives_many_layers():
 
 
 def test_the_generator_decides_the_weights():
-    first, again, other = (MLP((4, 3), Generator(seed)).weights[0].tolist() for seed in (0, 0, 1))
+    first, again, other = (MLP((4, 3), Generator(seed)).layers[0].weight.tolist() for seed in (0, 0, 1))
     assert first == again
     assert first != other
 
@@ -93,7 +93,7 @@ def test_each_layer_is_recorded_under_its_own_scope():
     model = MLP((6, 5, 4), Generator(0))
     calls = [(record.scope.name, record.op.name) for record in tg.Tape(model(tg.ones((2, 6)))) if record.op]
     layer = ["matrix_transpose", "matmul", "add"]
-    assert calls == [*(("layers.0", name) for name in [*layer, "relu"]), *(("layers.1", name) for name in layer)]
+    assert calls == [*(("layers.0", name) for name in layer), ("", "relu"), *(("layers.1", name) for name in layer)]
 
 
 @pytest.mark.parametrize("widths", [(), (4,), (4, 0, 2)])

@@ -1,7 +1,5 @@
 """What a run leaves behind."""
 
-import csv
-import json
 import subprocess
 from pathlib import Path
 
@@ -9,8 +7,8 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.recipes import run_folder
-from tensorgrad.recipes.run_folder import git_commit, make_run_folder, replacing, versions, write_csv, write_json
+from tensorgrad.train import run_folder
+from tensorgrad.train.run_folder import git_commit, make_run_folder, read_json, versions, write_json
 
 
 def test_two_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
@@ -19,38 +17,12 @@ def test_two_runs_of_the_same_second_get_folders_of_their_own(tmp_path):
     assert all(folder.is_dir() and folder.name.startswith("mlp-") for folder in folders)
 
 
-def test_a_file_is_complete_or_as_it_was(tmp_path):
-    path = tmp_path / "card.json"
-    path.write_text("old")
-
-    def write():
-        with replacing(path) as partial:
-            partial.write_text("ha")
-            raise RuntimeError("power cut")
-
-    with pytest.raises(RuntimeError, match="power cut"):
-        write()
-    assert path.read_text() == "old"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_the_old_file_stands_until_the_new_one_is_complete(tmp_path):
-    path = tmp_path / "card.json"
-    path.write_text("old")
-    with replacing(path) as partial:
-        partial.write_text("new")
-        assert path.read_text() == "old"
-        assert (partial.parent, partial.suffix) == (path.parent, path.suffix)  # same disk to rename on, same format
-    assert path.read_text() == "new"
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_json_and_csv_read_back(tmp_path):
+def test_json_reads_back(tmp_path):
     write_json(tmp_path / "deep" / "card.json", {"sigma": 0.2, "digits": "0…9"})
-    assert json.loads((tmp_path / "deep" / "card.json").read_text(encoding="utf-8")) == {"sigma": 0.2, "digits": "0…9"}
-    write_csv(tmp_path / "metrics.csv", [{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}])
-    with (tmp_path / "metrics.csv").open(newline="") as file:
-        assert list(csv.DictReader(file)) == [{"epoch": "1", "loss": "0.5"}, {"epoch": "2", "loss": "0.25"}]
+    assert read_json(tmp_path / "deep" / "card.json") == {"sigma": 0.2, "digits": "0…9"}
+    (tmp_path / "half.json").write_text('{"sigma"')
+    with pytest.raises(ValueError, match=r"half.json is no JSON file"):
+        read_json(tmp_path / "half.json")
 
 
 def test_versions_name_what_ran():
@@ -66,7 +38,7 @@ def test_versions_name_what_ran():
 @pytest.fixture
 def clone(tmp_path, monkeypatch):
     """A repository with one commit, which run_folder takes for the one it lies in; skipped without git."""
-    source = tmp_path / "tensorgrad" / "recipes" / "run_folder.py"
+    source = tmp_path / "tensorgrad" / "train" / "run_folder.py"
     source.parent.mkdir(parents=True)
     source.write_text("")
     monkeypatch.setattr(run_folder, "__file__", str(source))
@@ -93,7 +65,7 @@ def test_there_is_no_commit_without_git(clone, monkeypatch):
 
 
 def test_there_is_no_commit_outside_a_clone_even_inside_another_repository(clone, monkeypatch):
-    installed = clone.parents[2] / "site-packages" / "tensorgrad" / "recipes" / "run_folder.py"
+    installed = clone.parents[2] / "site-packages" / "tensorgrad" / "train" / "run_folder.py"
     monkeypatch.setattr(run_folder, "__file__", str(installed))
     assert Path(installed).parents[2].parent.joinpath(".git").exists()
     assert git_commit() is None

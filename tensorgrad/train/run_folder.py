@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import datetime
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tensorgrad.io import replacing
 from tensorgrad.version import __version__
 
 
@@ -37,41 +35,18 @@ def make_run_folder(out: str | os.PathLike[str], name: str) -> Path:
             return folder
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
-
-    The ending stays, since writers choose the format by it. Folders on the way are made.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as out:
-    ...     path = Path(out) / "figures" / "loss.txt"
-    ...     with replacing(path) as partial:
-    ...         written = partial.write_text("0.1")
-    ...     path.read_text()
-    '0.1'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        yield partial
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def write_json(path: Path, content: Any) -> None:
     """Write `content` as indented JSON."""
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows that share their keys as CSV, the keys first."""
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+def read_json(path: Path) -> Any:
+    """What is in a JSON file. Raises FileNotFoundError and ValueError, both with the path."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is no JSON file: {error}") from None
 
 
 def versions(*packages: str) -> dict[str, str]:

@@ -1,0 +1,70 @@
+"""Measuring a model on the parts of a data set, and other models beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from tensorgrad.data import DataLoader
+from tensorgrad.ops import softmax
+from tensorgrad.train import figures
+from tensorgrad.train.metrics.classification import ConfusionMatrix
+from tensorgrad.train.metrics.metric import Metric, on_host
+from tensorgrad.train.trainer import Trainer
+
+
+def evaluation(data: Any, parts: tuple[str, ...] = ("train", "test"), batch_size: int = 1000) -> dict[str, DataLoader]:
+    """A loader in order for each part of a data set, for `fit(..., validation)` and `measured`.
+
+    >>> from tensorgrad.data import moons
+    >>> {part: len(loader) for part, loader in evaluation(moons(train=1500, test=10)).items()}
+    {'train': 2, 'test': 1}
+    """
+    return {part: DataLoader(getattr(data, part), batch_size) for part in parts}
+
+
+def measured(
+    model: Any,
+    loaders: Mapping[str, Any],
+    loss: Callable[[Any, Any], Any] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
+    evaluate: Callable[[Any, Any], Any] | None = None,
+) -> dict[str, float]:
+    """The loss and metrics of a model on each loader, named "test_loss" and so on. The arguments are `Trainer`'s."""
+    trainer = Trainer(model, loss=loss, step=_no_step, metrics=metrics, evaluate=evaluate)
+    return {
+        f"{part}_{name}": value for part, loader in loaders.items() for name, value in trainer.validate(loader).items()
+    }
+
+
+def scores_of(models: Mapping[str, Any], data: Any) -> dict[str, dict[str, float]]:
+    """Train and test accuracy of scikit-learn's classifiers, fitted to the training part, by their names."""
+    parts = {part: [on_host(each) for each in getattr(data, part).tensors] for part in ("train", "test")}
+    rows = {part: (x.reshape(len(x), -1), y) for part, (x, y) in parts.items()}
+    found = {}
+    for name, model in models.items():
+        model.fit(*rows["train"])
+        found[name] = {f"{part}_accuracy": float(model.score(*rows[part])) for part in rows}
+    return found
+
+
+def report_classifier(run: Any, model: Any, data: Any, image: tuple[int, ...] | None = None) -> None:
+    """Draw the confusion matrix of the test part and, for images, the mistakes that were made with most confidence.
+
+    image: the shape (c, h, w) of a row, where the rows are flat.
+    """
+    x, y = data.test.tensors
+    logits = Trainer(model, step=_no_step).predict(DataLoader(data.test, 1000))
+    counts = ConfusionMatrix(len(data.classes))
+    counts.update(logits, y)
+    right = int(counts.compute().trace()) / len(y)
+    title = f"{run.recipe.name} on {data.provenance.name}, {len(y):,} test rows, {right:.2%} right"
+    figures.confusion_matrix(run.figure("confusion"), counts.compute(), data.classes, title)
+    images = x if image is None else x.reshape((len(y), *image))
+    if len(images.shape) == 4:
+        title = f"most confident mistakes of {run.recipe.name} on {data.provenance.name}"
+        figures.mistakes(run.figure("mistakes"), images, softmax(logits, axis=1), y, data.classes, title)
+
+
+def _no_step(model: Any, batch: Any) -> Any:
+    raise RuntimeError("this trainer only measures")

@@ -1,0 +1,52 @@
+"""Data sets made smaller, flatter, or replaced where they are not at hand: what presets and recipes change of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from tensorgrad import data as sets
+from tensorgrad.data import Splits, TensorDataset
+from tensorgrad.ops import interpolate, pad
+
+
+def first_rows(data: Splits, train: int | None, test: int | None = None) -> Splits:
+    """The first so many rows of each part; all where None.
+
+    >>> data = first_rows(sets.moons(train=100, test=50), 10)
+    >>> len(data.train), len(data.test)
+    (10, 50)
+    """
+    return replace(data, train=_cut(data.train, train), test=_cut(data.test, test))
+
+
+def with_inputs(data: Splits, change: Callable[[Any], Any]) -> Splits:
+    """Both parts with their inputs changed by a function of the whole (n, ...) tensor."""
+
+    def changed(part: TensorDataset) -> TensorDataset:
+        x, *rest = part.tensors
+        return TensorDataset(change(x), *rest)
+
+    return replace(data, train=changed(data.train), test=changed(data.test))
+
+
+def flattened(data: Splits) -> Splits:
+    """Inputs as rows of numbers.   (n, ...) -> (n, k)"""
+    return with_inputs(data, lambda x: x.reshape((x.shape[0], -1)))
+
+
+def digits_as_mnist() -> Splits:
+    """scikit-learn's digits at MNIST's size, 24 x 24 with a margin of 2: for smoke tests.   (n, 1, 28, 28) in [0, 1]
+
+    It comes without a download. Figures on it say nothing about MNIST, and the provenance says that it is a stand-in.
+    """
+    data = with_inputs(
+        sets.digits(), lambda x: pad(interpolate(x, size=24, mode="bilinear"), ((0, 0), (0, 0), (2, 2), (2, 2)))
+    )
+    note = f"a stand-in for images of 28 x 28 pixels: {data.provenance.note}"
+    return replace(data, provenance=replace(data.provenance, name="digits, enlarged", note=note))
+
+
+def _cut(part: TensorDataset, count: int | None) -> TensorDataset:
+    return part if count is None else TensorDataset(*(each[:count] for each in part.tensors))

@@ -1,0 +1,71 @@
+"""From a loss to changed parameters: sweep, accumulate, clip, step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tensorgrad.tape import no_grad
+from tensorgrad.tensor import Tensor
+
+
+class Updates:
+    """Gradients of `accumulate` batches, averaged, clipped, and given to the optimizer.
+
+    pending: how many batches have been swept since the last step.
+    """
+
+    def __init__(self, optimizer: Any, accumulate: int, clip_norm: float | None, clip_value: float | None) -> None:
+        if accumulate < 1:
+            raise ValueError(f"Trainer: accumulate is {accumulate}; expected the number of batches a step, at least 1")
+        for name, bound in (("clip_norm", clip_norm), ("clip_value", clip_value)):
+            if bound is not None and not bound > 0:
+                raise ValueError(f"Trainer: {name} is {bound}; expected a bound above 0, or None for none")
+        if optimizer is None and (accumulate, clip_norm, clip_value) != (1, None, None):
+            raise ValueError("Trainer: without an optimizer there is nothing to accumulate or clip for")
+        self.optimizer, self.accumulate = optimizer, accumulate
+        self.clip_norm, self.clip_value = clip_norm, clip_value
+        self.pending = 0
+
+    def sweep(self, loss: Any) -> None:
+        """Add a batch's gradients to those that wait for the step."""
+        if not isinstance(loss, Tensor):
+            raise TypeError(
+                f"Trainer: the loss of a batch is {loss!r:.60}; return a tensor, or a dict with a tensor under 'loss'. "
+                "Where step= makes the updates itself, pass optimizer=None"
+            )
+        if loss.ndim:
+            raise ValueError(f"Trainer: the loss of a batch has the shape {loss.shape}; take its mean: loss.mean()")
+        if not loss.requires_grad:
+            raise RuntimeError(
+                "Trainer: the loss rests on nothing that requires a gradient; was it detached, or made under no_grad?"
+            )
+        loss.backward()
+        self.pending += 1
+
+    def average(self) -> None:
+        """Make the sum of the waiting gradients their mean."""
+        if self.pending > 1:
+            with no_grad():
+                for theta in self.parameters():
+                    if theta.grad is not None:
+                        theta.grad = theta.grad / self.pending
+        self.pending = 0
+
+    def apply(self) -> None:
+        """Clip, step, and clear the gradients."""
+        if self.clip_value is not None:
+            from tensorgrad.optim import clip_grad_value_
+
+            clip_grad_value_(list(self.parameters()), self.clip_value)
+        if self.clip_norm is not None:
+            from tensorgrad.optim import clip_grad_norm_
+
+            clip_grad_norm_(list(self.parameters()), self.clip_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def parameters(self) -> Iterator[Any]:
+        """The parameters the optimizer changes."""
+        for group in self.optimizer.param_groups:
+            yield from group["params"]

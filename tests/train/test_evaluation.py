@@ -1,0 +1,43 @@
+"""Measuring a model, and others beside it."""
+
+from types import SimpleNamespace
+
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn
+from tensorgrad.data import moons
+from tensorgrad.train import Accuracy
+from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train.parts import digits_as_mnist, first_rows
+
+
+def test_every_part_is_measured_over_all_its_rows():
+    data = moons(train=30, test=20)
+    model = nn.Linear(2, 2)
+    found = measured(model, evaluation(data, batch_size=7), tg.cross_entropy, {"accuracy": Accuracy()})
+    assert set(found) == {"train_loss", "train_accuracy", "test_loss", "test_accuracy"}
+    x, y = data.test.tensors
+    assert found["test_loss"] == pytest.approx(float(tg.cross_entropy(model(x), y)), rel=1e-5)
+    assert found["test_accuracy"] == int(tg.count_nonzero(tg.argmax(model(x), axis=1) == y)) / 20
+
+
+def test_the_scores_of_other_models_are_those_of_the_same_rows():
+    sklearn = pytest.importorskip("sklearn.dummy", reason="needs the package scikit-learn")
+    data = moons(train=30, test=20)
+    found = scores_of({"majority": sklearn.DummyClassifier(strategy="constant", constant=1)}, data)
+    assert found == {
+        "majority": {
+            "train_accuracy": sum(data.train.tensors[1].tolist()) / 30,
+            "test_accuracy": sum(data.test.tensors[1].tolist()) / 20,
+        }
+    }
+
+
+def test_a_classifier_is_reported_in_pictures(tmp_path):
+    pytest.importorskip("matplotlib", reason="needs the package matplotlib, of the extra `train`")
+    pytest.importorskip("sklearn", reason="needs the package scikit-learn")
+    run = SimpleNamespace(recipe=SimpleNamespace(name="small"), figure=lambda name: tmp_path / f"{name}.png")
+    data = first_rows(digits_as_mnist(), 10, 30)
+    report_classifier(run, nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), data)
+    assert {path.name for path in tmp_path.iterdir()} == {"confusion.png", "mistakes.png"}

@@ -1,0 +1,88 @@
+"""The pictures: that they are drawn, and what is in them."""
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.train import figures
+
+pytest.importorskip("matplotlib", reason="needs the package matplotlib, of the extra `train`")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """The figures that were saved, by the name of their file."""
+    found = {}
+    save = figures.save_figure
+
+    def note(figure, path):
+        found[path.name] = figure
+        save(figure, path)
+
+    monkeypatch.setattr(figures, "save_figure", note)
+    return found
+
+
+def texts(axes):
+    return [each.get_text() for each in axes.texts]
+
+
+HISTORY = [
+    {"epoch": 1, "train_loss": 2.0, "test_loss": 2.5, "test_accuracy": 0.8},
+    {"epoch": 2, "train_loss": 0.05, "test_loss": 1.0, "test_accuracy": 0.9},
+]
+
+
+def test_curves_have_a_panel_each_with_units_and_the_baselines_drawn_in(tmp_path, drawn):
+    baselines = {
+        "logistic regression": {"test_accuracy": 0.85},
+        "majority class": {"test_accuracy": 0.1},
+        "other": {"height": 3.0},
+    }
+    panels = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
+    figures.curves(tmp_path / "loss.png", HISTORY, panels, baselines, "a title")
+    loss, accuracy = drawn["loss.png"].axes
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("cross-entropy (nats)", "accuracy (%)")
+    assert loss.get_yscale() == "log"
+    assert [list(line.get_ydata()) for line in loss.lines] == [[2.0, 0.05], [2.5, 1.0]]
+    assert [line.get_label() for line in accuracy.lines] == ["test", "logistic regression, test"]  # one is far off
+    np.testing.assert_allclose(accuracy.lines[0].get_ydata(), [80, 90])
+    assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_confusion_matrix_writes_every_count(tmp_path, drawn):
+    figures.confusion_matrix(tmp_path / "c.png", np.array([[50, 2], [0, 1200]]), ("no", "yes"), "title")
+    axes = drawn["c.png"].axes[0]
+    assert texts(axes) == ["50", "2", "1,200"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("answered", "true")
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 4, 4), (5, 3, 4, 4), (5, 4, 4)])
+def test_a_sheet_shows_every_image_with_its_line(tmp_path, drawn, shape):
+    figures.sample_sheet(tmp_path / "s.png", tg.ones(shape), list("abcde"), "title", columns=3)
+    axes = drawn["s.png"].axes
+    assert len(axes) == 6
+    assert [len(each.images) for each in axes] == [1, 1, 1, 1, 1, 0]
+    assert [texts(each) for each in axes[:5]] == [["a"], ["b"], ["c"], ["d"], ["e"]]
+
+
+def test_mistakes_come_with_the_most_confident_first(tmp_path, drawn):
+    probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01]])
+    figures.mistakes(tmp_path / "m.png", np.ones((4, 2, 2)), probabilities, np.array([1, 1, 1, 0]), "ab", "title")
+    assert [texts(each)[0] for each in drawn["m.png"].axes] == ["a: 90%\ntruly b", "a: 60%\ntruly b"]
+    figures.mistakes(tmp_path / "none.png", np.ones((1, 2, 2)), np.array([[1.0, 0.0]]), np.array([0]), "ab", "title")
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_a_boundary_is_drawn_over_the_points(tmp_path, drawn):
+    x = np.array([[-1.0, 0.0], [1.0, 0.0], [2.0, 1.0]])
+    figures.decision_boundary(
+        tmp_path / "b.png",
+        lambda points: tg.sigmoid(tg.asarray(points)[:, 0]),
+        x,
+        [0, 1, 1],
+        ("left", "right"),
+        "title",
+    )
+    axes = drawn["b.png"].axes[0]
+    assert [each.get_text() for each in axes.get_legend().get_texts()] == ["left", "right"]
