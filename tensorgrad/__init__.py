@@ -311,6 +311,7 @@ _LATER = {
     "render": "drawing",
     "load": "io",
     "save": "io",
+    "summary": "overview",
 }
 
 
@@ -602,6 +603,7 @@ __all__ = [
     "std",
     "subtract",
     "sum",
+    "summary",
     "svd",
     "svdvals",
     "swapaxes",
