@@ -31,6 +31,7 @@ from tensorgrad.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from tensorgrad.nn.attention import MultiheadAttention
 from tensorgrad.nn.container import ModuleDict, ModuleList, Sequential
 from tensorgrad.nn.convolution import (
     Conv1d,
@@ -126,6 +127,13 @@ from tensorgrad.nn.reshaping import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from tensorgrad.nn.transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 from tensorgrad.nn.upsampling import Upsample, UpsamplingBilinear2d, UpsamplingNearest2d
 
 __all__ = [
@@ -213,6 +221,7 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiheadAttention",
     "NLLLoss",
     "PReLU",
     "Parameter",
@@ -243,6 +252,11 @@ __all__ = [
     "Tanh",
     "Tanhshrink",
     "Threshold",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "Unflatten",
     "Unfold",

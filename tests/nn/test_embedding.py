@@ -57,7 +57,7 @@ def test_given_rows_are_kept_and_frozen_unless_asked() -> None:
 def test_only_rows_that_are_named_are_shortened() -> None:
     layer = nn.Embedding(3, 2, max_norm=1.0, dtype=tg.float64)
     with tg.no_grad():
-        layer.weight[...] = np.array([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]])
+        layer.weight[...] = here(np.array([[3.0, 4.0], [0.3, 0.4], [6.0, 8.0]]))
     layer([0, 1])
     close(layer.weight, here(np.array([[0.6, 0.8], [0.3, 0.4], [6.0, 8.0]])), "rows", 1e-7)
 
