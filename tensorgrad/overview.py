@@ -89,14 +89,14 @@ def summary(model: Any, *inputs: Any, **keywords: Any) -> Summary:
     >>> from tensorgrad import nn
     >>> model = nn.Sequential(nn.Linear(784, 100), nn.ReLU(), nn.Linear(100, 10))
     >>> print(tg.summary(model, (32, 784)))
-    module         output     parameters     FLOPs  activations  gradients
-    ----------------------------------------------------------------------
-    Sequential     (32, 10)
-      0: Linear    (32, 100)      78,500    5.02 M                314.0 kB
-      1: ReLU      (32, 100)               3,200          12.8 kB
-      2: Linear    (32, 10)        1,010   64.32 k                 4.0 kB
-    ----------------------------------------------------------------------
-    total                         79,510    5.09 M      12.8 kB  318.0 kB
+    module       output     parameters    FLOPs  activations  gradients
+    -------------------------------------------------------------------
+    Sequential   (32, 10)
+      0: Linear  (32, 100)      78,500   5.02 M                314.0 kB
+      1: ReLU    (32, 100)                3,200      12.8 kB
+      2: Linear  (32, 10)        1,010  64.32 k                  4.0 kB
+    -------------------------------------------------------------------
+    total                       79,510   5.09 M      12.8 kB   318.0 kB
     <BLANKLINE>
     parameters: 318.0 kB
     """
