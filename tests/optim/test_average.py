@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad import nn
 from tensorgrad.backend import default_device
 from tests.optim.lr_scheduler.rates import import_torch, optimizer, settings, stepped
 from tests.optim.trajectories import batches, descend, leaves, starts
@@ -218,3 +219,37 @@ def test_an_average_can_be_copied():
     mean.update_parameters(leaves(starts(seed=8)))
     assert twin.n_averaged == 0
     assert str(twin.state_dict()) != str(mean.state_dict())
+
+
+def test_a_module_with_batch_norm_is_averaged_and_measured_anew_as_in_pytorch():
+    torch = import_torch()
+    from torch.optim import swa_utils
+
+    def layers(library):
+        return library.Sequential(library.Linear(3, 4, bias=False), library.BatchNorm1d(4), library.Linear(4, 2))
+
+    model, reference = layers(nn), layers(torch.nn)
+    reference.load_state_dict({name: torch.tensor(each.numpy().copy()) for name, each in model.state_dict().items()})
+    mean, expected = tg.optim.AveragedModel(model), swa_utils.AveragedModel(reference)
+    sgd = tg.optim.SGD(model.parameters(), lr=0.1), torch.optim.SGD(reference.parameters(), lr=0.1)
+    rng = np.random.default_rng(4)
+    data = [rng.normal(size=(8, 3)).astype("float32") for _ in range(6)]
+    for x in data:
+        for made, each, batch in ((sgd[0], model, here(x)), (sgd[1], reference, torch.tensor(x))):
+            made.zero_grad()
+            (each(batch) ** 2).mean().backward()
+            made.step()
+        mean.update_parameters(model)
+        expected.update_parameters(reference)
+    tg.optim.update_bn([here(x) for x in data], mean.module)
+    swa_utils.update_bn([torch.tensor(x) for x in data], expected)
+    mine, other = mean.state_dict(), expected.state_dict()
+    assert set(mine) == set(other)
+    for name, value in other.items():
+        found = mine[name] if name == "n_averaged" else mine[name].tolist()
+        np.testing.assert_allclose(found, value.numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
+    assert mean.module.training
+    again = tg.optim.AveragedModel(layers(nn))
+    again.load_state_dict(mine)
+    x = here(data[0])
+    assert again(x).tolist() == mean(x).tolist()
