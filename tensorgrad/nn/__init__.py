@@ -41,6 +41,7 @@ from tensorgrad.nn.convolution import (
     ConvTranspose2d,
     ConvTranspose3d,
 )
+from tensorgrad.nn.distance import CosineSimilarity, PairwiseDistance
 from tensorgrad.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -50,6 +51,7 @@ from tensorgrad.nn.dropout import (
     FeatureAlphaDropout,
 )
 from tensorgrad.nn.embedding import Embedding
+from tensorgrad.nn.likelihood_loss import GaussianNLLLoss, PoissonNLLLoss
 from tensorgrad.nn.linear import Bilinear, Identity, Linear
 from tensorgrad.nn.loss import (
     BCELoss,
@@ -66,6 +68,16 @@ from tensorgrad.nn.loss import (
     SmoothL1Loss,
     SquaredHingeLoss,
     TripletMarginLoss,
+)
+from tensorgrad.nn.margin_loss import (
+    CosineEmbeddingLoss,
+    HingeEmbeddingLoss,
+    MarginRankingLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    SoftMarginLoss,
+    TripletMarginWithDistanceLoss,
 )
 from tensorgrad.nn.module import Module
 from tensorgrad.nn.normalization import (
@@ -174,6 +186,8 @@ __all__ = [
     "ConvTranspose1d",
     "ConvTranspose2d",
     "ConvTranspose3d",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "DiceLoss",
     "Dropout",
@@ -186,11 +200,13 @@ __all__ = [
     "FocalLoss",
     "Fold",
     "GRUCell",
+    "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HingeEmbeddingLoss",
     "HingeLoss",
     "HuberLoss",
     "Identity",
@@ -210,6 +226,7 @@ __all__ = [
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
+    "MarginRankingLoss",
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
@@ -221,12 +238,17 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
     "PixelShuffle",
     "PixelUnshuffle",
+    "PoissonNLLLoss",
     "RMSNorm",
     "RNNCell",
     "RReLU",
@@ -242,6 +264,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SmoothL1Loss",
+    "SoftMarginLoss",
     "Softmax",
     "Softmax2d",
     "Softmin",
@@ -258,6 +281,7 @@ __all__ = [
     "TransformerEncoder",
     "TransformerEncoderLayer",
     "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
     "Upsample",

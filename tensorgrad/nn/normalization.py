@@ -91,7 +91,7 @@ class _BatchNorm(_ChannelNorm):
         mean, var, count = self.running_mean, self.running_var, self.num_batches_tracked
         if not self.training or mean is None or var is None or count is None:
             batch = self.training or mean is None
-            return ops.batch_norm(x, mean, var, self.weight, self.bias, batch, self.eps)
+            return ops.batch_norm(x, mean, var, self.weight, self.bias, batch, eps=self.eps)
         seen = count + 1
         momentum = 1 / seen.item() if self.momentum is None else self.momentum
         y, new_mean, new_var = ops.batch_norm_update(x, mean, var, self.weight, self.bias, momentum, self.eps)
@@ -163,7 +163,7 @@ class _InstanceNorm(_ChannelNorm):
         if mean is None or var is None:
             return ops.instance_norm(x, weight=self.weight, bias=self.bias, eps=self.eps)
         if not self.training:
-            return ops.instance_norm(x, mean, var, self.weight, self.bias, False, self.eps)
+            return ops.instance_norm(x, mean, var, self.weight, self.bias, False, eps=self.eps)
         momentum = 0.0 if self.momentum is None else self.momentum
         y, new_mean, new_var = ops.instance_norm_update(x, mean, var, self.weight, self.bias, momentum, self.eps)
         self.running_mean, self.running_var = new_mean, new_var
