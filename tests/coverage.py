@@ -37,6 +37,9 @@ DRAWS = 8  # per case, until what was asked has been seen
 # The functions of the vocabulary that take dtypes and shapes, and no array.
 QUESTIONS = frozenset({"broadcast_shapes", "can_cast", "finfo", "iinfo", "isdtype", "result_type"})
 
+# Parameters that say where a result goes and not what it is: tests of their own.
+WHEREABOUTS = frozenset({"copy", "device", "out"})
+
 HEAD = f"""# Coverage
 
 Every public function, and what the cases in `tensorgrad/testing/cases/` prove of it: the tests put each case through
@@ -123,6 +126,15 @@ def provable(functions: dict[Callable[..., Any], list[str]]) -> dict[Callable[..
         if (function.__module__.startswith(f"{ops.__name__}.") and function.__name__ not in QUESTIONS)
         or cases_of(function)
     }
+
+
+def never_passed(function: Callable[..., Any], cases: list[Case]) -> list[str]:
+    """The parameters of a function that none of the cases calling it passes."""
+    calling = [each for each in cases if each.op is function]
+    if not calling:
+        return []  # it is proven by others, whose parameters are theirs
+    passed = set().union(*(each.inputs for each in calling)) | WHEREABOUTS
+    return [name for name in inspect.signature(function).parameters if name not in passed]
 
 
 # ── what a call shows ───────────────────────────────────────────────────────────────────────────────────────

@@ -11,8 +11,20 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.testing.case import Case, case
-from tensorgrad.testing.strategies import constant
-from tests.coverage import COMMAND, PAGE, QUESTIONS, Line, cases_of, line_of, lines, page, provable, public_functions
+from tensorgrad.testing.strategies import constant, reals
+from tests.coverage import (
+    COMMAND,
+    PAGE,
+    QUESTIONS,
+    Line,
+    cases_of,
+    line_of,
+    lines,
+    never_passed,
+    page,
+    provable,
+    public_functions,
+)
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +106,16 @@ def test_a_gradient_that_no_case_proves_is_reported() -> None:
 def test_a_case_that_is_wrong_on_the_strict_library_makes_no_line() -> None:
     with pytest.raises(AssertionError, match="exp breaks the law 'value' on 'strict'"):
         line(ops.exp, changed(ops.exp, reference=lambda x: x))
+
+
+def test_every_parameter_is_passed_by_a_case() -> None:
+    missing = {names[0]: never_passed(each, cases_of(each)) for each, names in provable(public_functions()).items()}
+    # `sorter` is an order of x1, which no description of values gives: the case `placed` makes it.
+    assert {name: these for name, these in missing.items() if these} == {"searchsorted": ["sorter"]}
+
+
+def test_a_parameter_that_no_case_passes_is_found() -> None:
+    assert never_passed(ops.softplus, [case(ops.softplus, x=reals())]) == ["beta"]
 
 
 # ── what there is ───────────────────────────────────────────────────────────────────────────────────────────

@@ -29,6 +29,7 @@ def _scaled(
     dropout_p: float = 0.0,
     is_causal: bool = False,
     generator: Any = None,
+    scale: Any = None,
 ) -> Any:
     bias = np.zeros((query.shape[-2], key.shape[-2]))
     if attn_mask is not None:
@@ -39,7 +40,7 @@ def _scaled(
     if dropout_p:
         batch = np.broadcast_shapes(query.shape[:-2], key.shape[:-2], value.shape[:-2])
         keep = generator.bernoulli(1 - dropout_p, (*batch, *bias.shape[-2:]), float) / (1 - dropout_p)
-    return _attention(query, key, value, bias, keep, 1 / sqrt(query.shape[-1]))
+    return _attention(query, key, value, bias, keep, scale or 1 / sqrt(query.shape[-1]))
 
 
 _three = {"query": reals(dims="*b l e"), "key": reals(dims="*b s e"), "value": reals(dims="*b s v")}
@@ -88,6 +89,7 @@ CASES = [
         **_three,
         attn_mask=booleans("l s"),
         is_causal=st.booleans(),
+        scale=st.sampled_from([None, 0.3]),
         _sizes=_small,
         _name="scaled_dot_product_attention, masked",
     ),

@@ -22,8 +22,8 @@ def _huber(x: Any, target: Any, delta: float) -> Any:
     return np.where(size < delta, size**2 / 2, delta * (size - delta / 2))
 
 
-def _cosine(x1: Any, x2: Any, axis: int) -> Any:
-    lengths = np.linalg.norm(x1, axis=axis) * np.linalg.norm(x2, axis=axis)
+def _cosine(x1: Any, x2: Any, axis: int, eps: float) -> Any:
+    lengths = np.maximum(np.linalg.norm(x1, axis=axis), eps) * np.maximum(np.linalg.norm(x2, axis=axis), eps)
     return np.sum(x1 * x2, axis=axis) / lengths
 
 
@@ -71,6 +71,7 @@ CASES = [
         x1=reals(0.5, 2.0, "n d k"),
         x2=reals(-2.0, -0.5, "n d k"),
         axis=st.integers(-3, 2),
+        eps=st.sampled_from([1e-8, 5.0]),  # no vector is as long as 5
     ),
     case(
         ops.triplet_margin_loss,

@@ -11,6 +11,8 @@ from tensorgrad.testing.strategies import booleans, given_args, integers, reals
 
 _WHOLE = (-2.0, -1.0, 0.0, 1.0, 2.0)  # an operand of integers meets one that stays away from them: no near ties
 
+_dtypes = st.sampled_from([None, np.dtype("int64"), np.dtype("complex128")])
+
 
 def _clip_bounds(shift: float) -> object:
     """Bounds that no element of a grid of halves comes near."""
@@ -43,10 +45,10 @@ CASES = [
     case(ops.sign, lambda x: x / np.abs(x), x=reals(0.3, 2), _complex=True, _name="sign of complex numbers"),
     case(ops.abs, np.abs, x=reals(avoid=(0.0,))),
     case(ops.abs, np.abs, x=reals(0.3, 2), _complex=True, _name="abs of complex numbers"),
-    case(ops.zeros_like, np.zeros_like, x=reals(constant=True), _complex=True),
-    case(ops.ones_like, np.ones_like, x=reals(constant=True), _complex=True),
-    case(ops.empty_like, None, x=integers(0, 1, "0 n")),
-    case(ops.full_like, np.full_like, x=reals(constant=True), fill_value=2.5, _complex=True),
+    case(ops.zeros_like, np.zeros_like, x=reals(constant=True), dtype=_dtypes, _complex=True),
+    case(ops.ones_like, np.ones_like, x=reals(constant=True), dtype=_dtypes, _complex=True),
+    case(ops.empty_like, None, x=integers(0, 1, "0 n"), dtype=_dtypes),
+    case(ops.full_like, np.full_like, x=reals(constant=True), fill_value=2.5, dtype=_dtypes, _complex=True),
     case(ops.floor, np.floor, x=reals(avoid=(-2.0, -1.0, 0.0, 1.0, 2.0))),
     case(ops.ceil, np.ceil, x=reals(avoid=(-2.0, -1.0, 0.0, 1.0, 2.0))),
     case(ops.trunc, np.trunc, x=reals(avoid=(-2.0, -1.0, 0.0, 1.0, 2.0))),

@@ -147,8 +147,9 @@ CASES = [
     ),
     case(
         ops.one_hot,
-        lambda indices, num_classes: np.eye(num_classes)[indices],
+        lambda indices, num_classes, dtype: np.eye(num_classes)[indices].astype(dtype or "float64"),
         indices=integers(0, 3, "k"),
         num_classes=3,
+        dtype=st.sampled_from([None, np.dtype("int64"), np.dtype("float32")]),
     ),
 ]

@@ -96,7 +96,7 @@ def _dice(x: Any, target: Any, smooth: float, reduction: str) -> Any:
 
 
 # Targets are -1, 0 or 1, and x is nowhere near the margin.
-_margins = {"x": reals(-3, 3, "n m", avoid=(-1.0, 1.0)), "target": reals(-1, 1, "n m", ties=True)}
+_margins = {"x": reals(-3, 3, "n m", avoid=(-1.0, -0.5, 0.5, 1.0)), "target": reals(-1, 1, "n m", ties=True)}
 
 CASES = [
     case(
@@ -206,14 +206,16 @@ CASES = [
     ),
     case(
         ops.hinge_loss,
-        lambda x, target, reduction: reduced(np.maximum(0, 1 - x * target), reduction),
+        lambda x, target, margin, reduction: reduced(np.maximum(0, margin - x * target), reduction),
         **_margins,
+        margin=st.sampled_from([1.0, 0.5]),
         reduction=_reductions,
     ),
     case(
         ops.squared_hinge_loss,
-        lambda x, target, reduction: reduced(np.maximum(0, 1 - x * target) ** 2, reduction),
+        lambda x, target, margin, reduction: reduced(np.maximum(0, margin - x * target) ** 2, reduction),
         **_margins,
+        margin=st.sampled_from([1.0, 0.5]),
         reduction=_reductions,
     ),
     case(

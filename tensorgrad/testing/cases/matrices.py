@@ -107,6 +107,7 @@ CASES = [
         _name="matrix_rank to a tolerance",
     ),
     case(ops.pinv, np.linalg.pinv, x=matrices("*b m n"), _complex=True),
+    case(ops.pinv, np.linalg.pinv, x=matrices("*b m n"), rtol=1e-6, _name="pinv with a tolerance"),
     case(
         lstsq_solution,
         _lstsq,

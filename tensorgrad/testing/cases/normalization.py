@@ -14,8 +14,8 @@ from tensorgrad.testing.strategies import constant, given_args, reals
 EPS = 1e-5
 
 
-def _standard(x: Any, axes: Any) -> Any:
-    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + EPS)
+def _standard(x: Any, axes: Any, eps: float = EPS) -> Any:
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + eps)
 
 
 def _by_channel(x: Any, weight: Any, bias: Any) -> Any:
@@ -104,7 +104,64 @@ _x = reals(-2, 2, "n c h w", distinct=True)
 _channel = {"weight": reals(dims="c"), "bias": reals(dims="c")}
 _large = {"n": (3, 4), "h": (2, 3), "w": (1, 3)}
 
+LARGE = 0.3  # an eps that nothing hides
+_of_any_eps: dict[str, Any] = {
+    "x": reals(-2, 2, "n 4 h", distinct=True),
+    "eps": LARGE,
+    "_sizes": {"n": (2, 3), "h": (2, 3)},
+}
+
 CASES = [
+    case(
+        ops.layer_norm,
+        lambda x, normalized_shape, eps: _standard(x, (-1,), eps),
+        **_of_any_eps,
+        normalized_shape=given_args(lambda args: args["x"].shape[-1]),
+        _name="layer_norm with a large eps",
+    ),
+    case(
+        ops.group_norm,
+        lambda x, num_groups, eps: _standard(x.reshape(len(x), num_groups, -1), -1, eps).reshape(x.shape),
+        **_of_any_eps,
+        num_groups=2,
+        _name="group_norm with a large eps",
+    ),
+    case(
+        ops.instance_norm,
+        lambda x, eps: _standard(x, (-1,), eps),
+        **_of_any_eps,
+        _name="instance_norm with a large eps",
+    ),
+    case(
+        ops.batch_norm,
+        lambda x, training, eps: _standard(x, (0, 2), eps),
+        **_of_any_eps,
+        training=True,
+        _name="batch_norm with a large eps",
+    ),
+    *[
+        case(
+            op,
+            lambda x, running_mean, running_var, eps, axes=axes: (
+                _standard(x, axes, eps),
+                0.9 * running_mean + 0.1 * x.mean(axes).reshape(-1, 4).mean(0),
+                0.9 * running_var + 0.1 * x.var(axes, ddof=1).reshape(-1, 4).mean(0),
+            ),
+            **{**_of_any_eps, "x": constant(_of_any_eps["x"])},
+            running_mean=reals(dims="4", constant=True),
+            running_var=reals(0.5, 2.0, "4", constant=True),
+            _name=f"{op.__name__} with a large eps",
+        )
+        for op, axes in ((ops.batch_norm_update, (0, 2)), (ops.instance_norm_update, (2,)))
+    ],
+    case(
+        ops.normalize,
+        lambda x, axis, eps: x / np.maximum(np.linalg.norm(x, axis=axis, keepdims=True), eps),
+        x=reals(0.3, 0.5, "n 2"),
+        axis=-1,
+        eps=st.sampled_from([0.1, 2.0]),
+        _name="normalize with an eps",
+    ),
     case(
         ops.layer_norm_rows,
         lambda x, weight, bias: _layer_norm(x, 1, weight, bias),

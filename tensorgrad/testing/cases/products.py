@@ -93,6 +93,14 @@ CASES = [
     ),
     case(ops.vecdot, np.vecdot, x1=reals(dims="*b n"), x2=reals(dims="*b n"), _complex=True),
     case(
+        ops.vecdot,
+        np.vecdot,
+        x1=reals(dims="n m"),
+        x2=reals(dims="n m"),
+        axis=st.sampled_from([-1, -2]),
+        _name="vecdot along an axis",
+    ),
+    case(
         ops.tensordot,
         np.tensordot,
         x1=reals(dims="n k m"),
@@ -107,6 +115,13 @@ CASES = [
         x=reals(dims="*b n m"),
         offset=st.sampled_from([0, -1, 1, 2]),
         _complex=True,
+    ),
+    case(
+        ops.trace,
+        np.trace,
+        x=reals(dims="n m"),
+        dtype=np.dtype("complex128"),
+        _name="trace in another dtype",
     ),
     case(ops.cross, np.cross, x1=reals(dims="*b 3"), x2=reals(dims="*b 3"), _complex=True),
     case(

@@ -12,6 +12,7 @@ from tensorgrad.testing.case import case
 from tensorgrad.testing.strategies import axes, reals
 
 _over = {"axis": axes(), "keepdims": st.booleans()}
+_wider = np.dtype("complex128")
 _filled = {"x": reals(dims="n m k")}
 
 
@@ -34,6 +35,7 @@ _asked = {
 CASES = [
     case(ops.sum, np.sum, x=reals(), **_over, _complex=True),
     case(ops.sum, np.sum, **_filled, **_over, _name="sum of three axes"),
+    case(ops.sum, np.sum, x=reals(dims="n m"), axis=0, dtype=_wider, _name="sum in another dtype"),
     case(ops.mean, np.mean, **_filled, **_over, _complex=True),
     case(ops.var, _variance, **_filled, axis=axes(), correction=0.0, keepdims=st.booleans(), _complex=True),
     case(
@@ -55,12 +57,22 @@ CASES = [
         _sizes={"n": (3, 4), "m": (3, 4)},
         _complex=True,
     ),
+    case(
+        ops.std,
+        lambda x, axis, correction: np.std(x, axis=axis, ddof=correction),
+        x=reals(-3, 3, "n m", distinct=True),
+        axis=st.sampled_from([None, 0, 1]),
+        correction=st.sampled_from([0.0, 1.0]),
+        _sizes={"n": (3, 4), "m": (3, 4)},
+        _name="std, corrected",
+    ),
     case(ops.safe_sqrt, np.sqrt, x=reals(0.1, 4)),
     case(ops.max, np.max, x=_distinct, axis=st.sampled_from([None, 0, 1, -1, (0, 1)]), keepdims=st.booleans()),
     case(ops.min, np.min, x=_distinct, axis=st.sampled_from([None, 0, 1, -1, (0, 1)]), keepdims=st.booleans()),
     case(ops.prod, np.prod, x=reals(dims="n m k"), **_over, _complex=True),
     case(ops.prod, np.prod, x=reals(ties=True, dims="n m"), **_over, _name="prod with zeros"),
     case(ops.prod, np.prod, x=reals(dims="n m"), axis=(), _name="prod over no axis"),
+    case(ops.prod, np.prod, x=reals(dims="n m"), axis=0, dtype=_wider, _name="prod in another dtype"),
     case(ops.logsumexp, _logsumexp, **_filled, **_over),
     case(ops.all, np.all, **_asked, _complex=True),
     case(ops.any, np.any, **_asked, _complex=True),

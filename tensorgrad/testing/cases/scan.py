@@ -61,6 +61,17 @@ CASES = [
         exclusive=st.booleans(),
         _name="cumulative_sum, exclusive",
     ),
+    *[
+        case(
+            op,
+            reference,
+            x=reals(dims="n m"),
+            axis=1,
+            dtype=np.dtype("complex128"),
+            _name=f"{op.__name__} in another dtype",
+        )
+        for op, reference in ((ops.cumulative_sum, np.cumulative_sum), (ops.cumulative_prod, np.cumulative_prod))
+    ],
     case(
         ops.cumulative_prod,
         np.cumulative_prod,

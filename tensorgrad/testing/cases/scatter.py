@@ -102,6 +102,14 @@ CASES = [
     case(ops.histogram, _histogram, x=reals(dims="n m", constant=True), bins=st.integers(1, 5)),
     case(
         ops.histogram,
+        np.histogram,
+        x=reals(dims="n m", constant=True),
+        bins=st.integers(1, 5),
+        range=(-1.0, 1.5),
+        _name="histogram within a range",
+    ),
+    case(
+        ops.histogram,
         _histogram,
         x=reals(dims="n m", constant=True, ties=True),
         bins=np.array([-2.0, -1.0, 0.5, 2.0]),

@@ -12,17 +12,22 @@ from tensorgrad.testing.case import case
 from tensorgrad.testing.strategies import ascending, axes, given_args, reals
 
 
-def _sorted_out(x: Any, axis: int, descending: bool) -> Any:
+def _sorted_out(x: Any, axis: int, descending: bool, stable: bool) -> Any:
     return np.flip(np.sort(x, axis=axis), axis=axis) if descending else np.sort(x, axis=axis)
 
 
-def _order(x: Any, axis: int, descending: bool) -> Any:
-    return np.argsort(-x if descending else x, axis=axis, stable=True)
+def _order(x: Any, axis: int, descending: bool, stable: bool) -> Any:
+    return np.argsort(-x if descending else x, axis=axis, stable=stable)
 
 
-def _best(x: Any, k: int, axis: int, largest: bool) -> Any:
+def _best(x: Any, k: int, axis: int, largest: bool, sorted: bool) -> Any:
     places = np.take(np.argsort(-x if largest else x, axis=axis, stable=True), range(k), axis=axis)
     return np.take_along_axis(x, places, axis=axis), places
+
+
+def placed(x1: Any, x2: Any) -> Any:
+    """searchsorted in values that `sorter` puts in order."""
+    return ops.searchsorted(x1, x2, sorter=ops.argsort(x1))
 
 
 def _quantile(x: Any, q: Any, axis: Any, keepdims: bool, interpolation: Any = "linear") -> Any:
@@ -36,8 +41,8 @@ _over = {"axis": axes(), "keepdims": st.booleans()}
 _shares = reals(0.06, 0.94, "k", avoid=(1 / 3, 1 / 2, 2 / 3))
 
 CASES = [
-    case(ops.argsort, _order, x=_ties, axis=st.integers(-2, 1), descending=st.booleans()),
-    case(ops.sort, _sorted_out, x=_distinct, axis=st.integers(-2, 1), descending=st.booleans()),
+    case(ops.argsort, _order, x=_ties, axis=st.integers(-2, 1), descending=st.booleans(), stable=True),
+    case(ops.sort, _sorted_out, x=_distinct, axis=st.integers(-2, 1), descending=st.booleans(), stable=st.booleans()),
     case(
         ops.topk,
         _best,
@@ -45,6 +50,7 @@ CASES = [
         k=given_args(lambda args: st.integers(0, min(args["x"].shape))),
         axis=st.integers(-2, 1),
         largest=st.booleans(),
+        sorted=st.booleans(),
     ),
     case(
         ops.searchsorted,
@@ -52,6 +58,13 @@ CASES = [
         x1=ascending(),
         x2=reals(dims="k m", constant=True, ties=True),
         side=st.sampled_from(["left", "right"]),
+    ),
+    case(
+        placed,
+        lambda x1, x2: np.searchsorted(np.sort(x1), x2),
+        x1=reals(dims="n", constant=True, ties=True),
+        x2=reals(dims="k", constant=True, ties=True),
+        _proves=(ops.searchsorted,),
     ),
     case(ops.quantile, _quantile, x=_distinct, q=_shares, axis=st.sampled_from([0, 1, -1]), keepdims=st.booleans()),
     case(
