@@ -142,7 +142,7 @@ unfold_windows.vjp(
 fold_windows.vjp(y=lambda g, kernel, stride, padding, dilation: unfold_windows(g, kernel, stride, padding, dilation))
 
 
-def unfold(x: Any, /, kernel_size: Size, stride: Size = 1, padding: Padding = 0, dilation: Size = 1) -> Any:
+def unfold(x: Any, /, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1) -> Any:
     """Every window of an image as a column.   (n, c, h, w) -> (n, c kh kw, h' w')
 
     h' = floor((h + 2 padding - dilation (kh - 1) - 1) / stride) + 1, and w' likewise, in windows. padding: as for
@@ -161,7 +161,7 @@ def unfold(x: Any, /, kernel_size: Size, stride: Size = 1, padding: Padding = 0,
 
 
 def fold(
-    y: Any, /, output_size: Size, kernel_size: Size, stride: Size = 1, padding: Padding = 0, dilation: Size = 1
+    y: Any, /, output_size: Size, kernel_size: Size, dilation: Size = 1, padding: Padding = 0, stride: Size = 1
 ) -> Any:
     """Columns added back into the windows they came from: the adjoint of unfold.   (n, c kh kw, h' w') -> (n, c, h, w)
 

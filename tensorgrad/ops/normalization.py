@@ -114,7 +114,7 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     """
     rows, (weight,) = _trailing(x, normalized_shape, "rms_norm", weight=weight)
     if eps is None:
-        eps = float(finfo(x.dtype).eps) if x.dtype.kind == "f" else float(finfo(get_default_dtype()).eps)
+        eps = finfo(x.dtype if x.dtype.kind == "f" else get_default_dtype()).eps
     y = rms_norm_rows(rows, weight, eps)
     return y if rows is x else reshape(y, tuple(x.shape))
 
@@ -234,6 +234,7 @@ def batch_norm(
     weight: Any = None,
     bias: Any = None,
     training: bool = False,
+    *,
     eps: float = 1e-5,
 ) -> Any:
     """Normalise each channel, then scale and shift.   (n, c, ...), (c,), (c,), (c,), (c,) -> (n, c, ...)
@@ -312,6 +313,7 @@ def instance_norm(
     weight: Any = None,
     bias: Any = None,
     use_input_stats: bool = True,
+    *,
     eps: float = 1e-5,
 ) -> Any:
     """Normalise each channel of each instance over its positions.   (n, c, ...), 4 of (c,) -> (n, c, ...)

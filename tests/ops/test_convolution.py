@@ -118,6 +118,14 @@ def test_unfold_and_fold_are_torchs(drawn: dict[str, Any]) -> None:
     agree(lambda y: tg.fold(y, sizes, kernel, **options), lambda y: F.fold(y, sizes, kernel, **options), columns)
 
 
+def test_the_arguments_of_unfold_and_fold_have_pytorchs_order() -> None:
+    F = import_torch().nn.functional
+    image = np.random.default_rng(3).normal(size=(1, 2, 7, 6))
+    agree(lambda x: tg.unfold(x, 2, 2, 1, 3), lambda x: F.unfold(x, 2, 2, 1, 3), image)
+    columns = np.random.default_rng(3).normal(size=tg.unfold(_here(image), 2, 2, 1, 3).shape)
+    agree(lambda y: tg.fold(y, (7, 6), 2, 2, 1, 3), lambda y: F.fold(y, (7, 6), 2, 2, 1, 3), columns)
+
+
 # ── conventions and errors ──────────────────────────────────────────────────────────────────────────────────
 
 

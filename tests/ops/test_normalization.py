@@ -244,6 +244,12 @@ def test_what_does_not_fit_is_refused_by_name(call: Callable[[], Any], message: 
         call()
 
 
+@pytest.mark.parametrize("norm", [tg.batch_norm, tg.instance_norm])
+def test_a_momentum_where_pytorch_has_it_is_not_taken_for_eps(norm: Callable[..., Any]) -> None:
+    with pytest.raises(TypeError, match="positional argument"):
+        norm(tg.ones((2, 3, 2)), tg.zeros(3), tg.ones(3), None, None, False, 0.1)
+
+
 def test_a_weight_in_the_place_of_the_shape_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="layer_norm: normalized_shape is an array"):
         tg.layer_norm(tg.ones((2, 3)), tg.ones(3), tg.ones(3))

@@ -42,12 +42,12 @@ def _transposed(convolve: Any) -> Any:
     return convolved
 
 
-def _unfold(x: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Any:
+def _unfold(x: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     x, padding = _padded(x, padding)
     return F.unfold(x, kernel_size, dilation, padding, stride)
 
 
-def _fold(y: Any, output_size: Any, kernel_size: Any, stride: Any = 1, padding: Any = 0, dilation: Any = 1) -> Any:
+def _fold(y: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Any:
     return F.fold(y, output_size, kernel_size, dilation, padding, stride)
 
 
@@ -153,9 +153,16 @@ def _layer_norm(x: Any, shape: Any, weight: Any = None, bias: Any = None, eps: f
 
 
 def _batch_norm(
-    x: Any, mean: Any = None, var: Any = None, weight: Any = None, bias: Any = None, training: bool = False
+    x: Any,
+    mean: Any = None,
+    var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    training: bool = False,
+    *,
+    eps: float = 1e-5,
 ) -> Any:
-    return F.batch_norm(x, mean, var, weight, bias, training)
+    return F.batch_norm(x, mean, var, weight, bias, training, eps=eps)
 
 
 NORMALIZATION: Table = {
