@@ -72,7 +72,8 @@ class DataLoader:
             raise ValueError("DataLoader: shuffle=True and a sampler both say what the order is; pass one of them")
         if sampler is None:
             sampler = RandomSampler(dataset) if shuffle else SequentialSampler(dataset)
-        self.dataset, self.batch_size, self.drop_last, self.prefetch = dataset, batch_size, drop_last, prefetch
+        self.dataset, self.drop_last, self.prefetch = dataset, bool(drop_last), prefetch
+        self.batch_size = operator.index(batch_size)  # a plain integer, so that the state fits into JSON
         self.collate_fn, self.transform = collate_fn, transform
         self.sampler: Sampler = sampler if hasattr(sampler, "indices") else FixedSampler(sampler)
         self.generator = default_generator().spawn(1)[0] if generator is None else generator

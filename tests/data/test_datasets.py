@@ -1,5 +1,8 @@
 """Data sets: a batch of rows is what the rows are one by one, and parts have nothing in common."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -144,3 +147,12 @@ def test_a_stratified_split_is_random_within_classes():
     assert kept[0] != kept[1]
     with pytest.raises(ValueError, match="stratify has the shape"):
         random_split(labels, [80, 20], stratify=labels[:3])
+
+
+def test_importing_all_of_it_loads_no_extra():
+    code = (
+        "import sys, tensorgrad.data, tensorgrad.data.transforms; print(*{name.split('.')[0] for name in sys.modules})"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "tensorgrad" in loaded
+    assert not {"sklearn", "pooch", "tqdm", "scipy", "requests", "safetensors"} & set(loaded)

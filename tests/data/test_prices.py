@@ -34,6 +34,7 @@ def test_a_table_is_read(tmp_path):
         (b"a,b\n1,2\n", r"has the columns \['a', 'b'\]"),
         (HEADER + ROWS[:-9], "line 3: expected 6 numbers"),
         (HEADER + ROWS.replace(b"200\n", b"nan\n"), "line 3: expected 6 numbers of at least 0"),
+        (HEADER + ROWS.replace(b"200\n", b"inf\n"), "line 3: expected 6 numbers of at least 0"),
         (HEADER + ROWS.replace(b"1.4", b"-1.4"), "line 3: expected 6 numbers of at least 0"),
         (HEADER + ROWS.replace(b"1.4", b"=cmd()"), "line 3: could not convert"),
         (HEADER + ROWS.replace(b"3,0.5", b"1,0.5"), "line 2: the close 2.0 is not between low 0.5 and high 1.0"),

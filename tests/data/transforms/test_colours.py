@@ -58,6 +58,9 @@ def test_factors_do_not_go_below_0_and_values_stay_in_range():
     out = jittered(brightness=3.0, contrast=3.0, saturation=3.0, hue=0.5)
     assert out.min() >= 0
     assert out.max() <= 1
+    steep = jittered(contrast=3.0)
+    middle = [each.mean(axis=(1, 2, 3), keepdims=True) for each in (X, steep)]
+    assert ((X - middle[0]) * (steep - middle[1])).sum(axis=(1, 2, 3)).min() >= 0  # no image became its negative
 
 
 def test_no_jitter_is_no_change():

@@ -50,6 +50,7 @@ def test_padding_has_its_mode_and_value():
 def test_the_centre_is_in_the_middle():
     x = tg.asarray(numbered(1, 1, 5, 6))
     assert CenterCrop((3, 2))(x).tolist() == numbered(1, 1, 5, 6)[:, :, 1:4, 2:4].tolist()
+    assert CenterCrop((2, 3))(x).tolist() == numbered(1, 1, 5, 6)[:, :, 1:3, 1:4].tolist()  # less at the top and left
 
 
 @pytest.mark.parametrize("crop", [CenterCrop, RandomCrop])
@@ -69,6 +70,8 @@ def test_a_resized_crop_of_everything_is_the_image():
     x = tg.asarray(numbered(3, 2, 6, 6))
     out = RandomResizedCrop(6, scale=(1.0, 1.0), ratio=(1.0, 1.0))(x, Generator(0))
     assert np.allclose(out.tolist(), x.tolist(), atol=1e-9)
+    white = RandomResizedCrop(24)(tg.ones((20, 1, 6, 6)), Generator(0))  # finer than the pixels, up to the rim
+    assert np.allclose(white.tolist(), 1)
 
 
 def test_a_resized_crop_has_the_share_and_the_ratio_drawn():
