@@ -2,11 +2,13 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tensorgrad.optim.line_search import Point, interpolated, strong_wolfe
+from tests.optim.trajectories import import_torch
 
 C1, C2 = 1e-4, 0.9
 
@@ -72,3 +74,41 @@ def test_the_cubic_is_exact_for_a_cubic():
 
 def test_without_a_minimum_it_takes_the_middle():
     assert interpolated(Point(0.0, 0.0, None, -1.0), Point(2.0, -2.0, None, -1.0), (4.0, 8.0)) == pytest.approx(6.0)
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_it_tries_the_points_that_pytorch_tries(seed):
+    """Lines with bumps, from first steps too short and too long: brackets, zooms, and points too close to an end."""
+    torch = import_torch()
+    from torch.optim.lbfgs import _strong_wolfe
+
+    rng = np.random.default_rng(seed)
+    bend, far, height, width, t = (float(each) for each in rng.uniform([0.1, 0.1, 0, 0.5, -2], [3, 5, 2, 6, 2]))
+    t = 10**t
+    tried = {"ours": [], "theirs": []}
+
+    if height * width > bend * far * (2 + far) / (1 + far) ** 2:
+        height = -height  # the line is to fall where it begins
+
+    def f(x):
+        return bend * (x - far) ** 2 / (1 + abs(x - far)) + height * math.sin(width * x)
+
+    def slope(x):
+        y = x - far
+        return bend * y * (2 + abs(y)) / (1 + abs(y)) ** 2 + height * width * math.cos(width * x)
+
+    def at(x):
+        tried["ours"].append(x)
+        return Point(x, f(x), None, slope(x))
+
+    def evaluate(_, x, d):
+        tried["theirs"].append(float(x))
+        return f(float(x)), torch.tensor([slope(float(x))], dtype=torch.float64)
+
+    start = Point(0.0, f(0.0), None, slope(0.0))
+    assert start.slope < 0
+    found, evaluations = strong_wolfe(at, start, t, 1.0, 1e-9, 25)
+    g, d = torch.tensor([start.slope], dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    value, _, length, theirs = _strong_wolfe(evaluate, None, t, d, start.f, g, g.dot(d), max_ls=25)
+    assert tried["ours"] == pytest.approx(tried["theirs"], rel=1e-6)
+    assert (evaluations, found.t, found.f) == (theirs, pytest.approx(float(length)), pytest.approx(value))

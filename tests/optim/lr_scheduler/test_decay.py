@@ -46,3 +46,17 @@ def test_settings_out_of_range_are_refused():
     ]:
         with pytest.raises(ValueError, match=message):
             make(optimizer())
+
+
+def test_the_bounds_of_the_settings_are_allowed():
+    schedules = tg.optim.lr_scheduler
+    for make, rates in [
+        (lambda o: schedules.ConstantLR(o, 0.0, 1), [0.0, 1.0]),
+        (lambda o: schedules.ConstantLR(o, 1.0, 1), [1.0, 1.0]),
+        (lambda o: schedules.LinearLR(o, 1.0, 0.0, 1), [1.0, 0.0]),
+        (lambda o: schedules.LinearLR(o, 0.5, 1.0, 1), [0.5, 1.0]),
+        (lambda o: schedules.StepLR(o, 1, 0.5), [1.0, 0.5]),
+        (lambda o: schedules.PolynomialLR(o, 1), [1.0, 0.0]),
+    ]:
+        schedule = make(optimizer(lrs=(1.0,)))
+        assert [schedule.lrs_at(t)[0] for t in range(2)] == rates
