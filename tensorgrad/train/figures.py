@@ -61,6 +61,7 @@ def curves(
         if drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn) and scale == 1:
             axes.set_yscale("log")
         axes.set(xlabel=against, ylabel=label, title=figure_name.replace("_", " "))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8)
@@ -77,7 +78,7 @@ def _across(
     scale: float,
     drawn: Sequence[float],
 ) -> None:
-    """The baselines' test figures as lines across; not those so far off that the curves would lie in a corner."""
+    """The baselines' test figures as lines across; those so far off that the curves would lie in a corner, as words."""
     low, high = (min(drawn), max(drawn)) if drawn else (0.0, 1.0)
     reach = 2 * (high - low) or abs(high) or 1.0
     for place, (name, figures) in enumerate(baselines.items()):
@@ -85,9 +86,12 @@ def _across(
         if not known:
             continue
         level = scale * figures[known[-1]]
+        style = {"color": "0.5", "linestyle": _STYLES[place % 3], "linewidth": 1}
+        label = f"{name}, {known[-1].removesuffix(figure_name).rstrip('_')}"
         if low - reach <= level <= high + reach:
-            style = {"color": "0.5", "linestyle": _STYLES[place % 3], "linewidth": 1}
-            axes.axhline(level, label=f"{name}, {known[-1].removesuffix(figure_name).rstrip('_')}", **style)
+            axes.axhline(level, label=label, **style)
+        else:
+            axes.plot([], [], label=f"{label}: {level:.4g}, off the picture", **style)
 
 
 def confusion_matrix(path: str | Path, counts: Any, classes: Sequence[str], title: str) -> None:

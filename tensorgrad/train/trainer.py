@@ -50,8 +50,8 @@ class Trainer:
     a schedule) or get_state and set_state (a generator). The default generator is kept always.
 
     Attributes: step, epoch (optimizer steps and whole epochs so far), batches_used (of the epoch under way), history (a
-    list of rows, dicts of figures), learning_rate (of the last step), stopped (why the training ended before its time,
-    or None).
+    list of rows, dicts of figures), last_figures (of the last batch), learning_rate (of the last step), stopped (why
+    the training ended before its time, or None).
 
     >>> import tensorgrad as tg
     >>> from tensorgrad import nn, optim
@@ -107,6 +107,7 @@ class Trainer:
         self.validation: dict[str, Any] = {}
         self.epochs: int | None = None
         self.steps: int | None = None
+        self.last_figures: dict[str, float] = {}
         self._sums: dict[str, list[float]] = {}  # name: [sum, count] since the last row
         self.batches_used = 0  # batches of this epoch that were used
         self._loader_state: dict[str, Any] | None = None
@@ -178,7 +179,7 @@ class Trainer:
 
     def _epoch(self) -> Iterator[Any]:
         """The batches of one epoch, or of what a checkpoint left of it."""
-        self._mode(True)
+        self.mode(True)
         any_batch = False
         for batch in self._rest_of_the_loader():
             any_batch = True
@@ -237,7 +238,8 @@ class Trainer:
         figures = dict(loss) if isinstance(loss, Mapping) else {"loss": loss}
         if self.optimizer is not None:
             self.updates.sweep(figures.get("loss"))
-        for name, value in figures.items():
+        self.last_figures = {name: float(value) for name, value in figures.items()}
+        for name, value in self.last_figures.items():
             self._add(f"train_{name}", value)
         if self.optimizer is None or self.updates.pending == self.updates.accumulate:
             self._step()
@@ -275,7 +277,8 @@ class Trainer:
         for each in self.callbacks:
             getattr(each, moment)(self)
 
-    def _mode(self, training: bool) -> None:
+    def mode(self, training: bool) -> None:
+        """Put the model into training or evaluation, where it knows these modes."""
         if hasattr(self.model, "train"):
             self.model.train(training)
 
@@ -306,7 +309,7 @@ class Trainer:
             for name, loader in self.validation.items():
                 row.update({f"{name}_{key}": value for key, value in self.validate(loader).items()})
             self._tell("after_evaluation")
-            self._mode(True)
+            self.mode(True)
         self.history.append(row)
         self.row_written = True
         self._tell("after_row")
@@ -315,7 +318,7 @@ class Trainer:
         """The loss, a mean over rows, and the metrics over all batches of a loader; the model in its eval mode."""
         for metric in self.metrics.values():
             metric.reset()
-        self._mode(False)
+        self.mode(False)
         sums: dict[str, list[float]] = {}
         with no_grad():
             for batch in loader:
@@ -350,7 +353,7 @@ class Trainer:
 
     def predict(self, loader: Iterable[Any]) -> Any:
         """The outputs for all batches, joined along the first axis; a batch is x, or a tuple that begins with it."""
-        self._mode(False)
+        self.mode(False)
         with no_grad():
             found = [self.model(batch[0] if isinstance(batch, (tuple, list)) else batch) for batch in loader]
         if not found:
@@ -372,12 +375,15 @@ class Trainer:
             "sums": {name: list(entry) for name, entry in self._sums.items()},
             "stopped": self.stopped,
             "position": self.batches_used,
-            "loader": _state_if_any(self.loader),
-            "validation": {name: _state_if_any(each) for name, each in self.validation.items()},
+            **(self._loader_state or self._state_of_loaders()),
             "keep": {name: _state_of(each) for name, each in self.keep.items()},
             "metrics": {name: each.state_dict() for name, each in self.metrics.items()},
             "callbacks": {each.name: each.state_dict() for each in self.callbacks},
         }
+
+    def _state_of_loaders(self) -> dict[str, Any]:
+        validation = {name: _state_if_any(each) for name, each in self.validation.items()}
+        return {"loader": _state_if_any(self.loader), "validation": validation}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go to where another trainer of the same experiment stood.

@@ -45,7 +45,11 @@ def test_curves_have_a_panel_each_with_units_and_the_baselines_drawn_in(tmp_path
     assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("cross-entropy (nats)", "accuracy (%)")
     assert loss.get_yscale() == "log"
     assert [list(line.get_ydata()) for line in loss.lines] == [[2.0, 0.05], [2.5, 1.0]]
-    assert [line.get_label() for line in accuracy.lines] == ["test", "logistic regression, test"]  # one is far off
+    assert [line.get_label() for line in accuracy.lines] == [
+        "test",
+        "logistic regression, test",
+        "majority class, test: 10, off the picture",
+    ]
     np.testing.assert_allclose(accuracy.lines[0].get_ydata(), [80, 90])
     assert (tmp_path / "loss.png").read_bytes().startswith(b"\x89PNG")
 

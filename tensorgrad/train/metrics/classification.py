@@ -97,14 +97,15 @@ class ConfusionMatrix(Metric):
         """Count every pair."""
         name = type(self).__name__
         same_rows(name, output, y)
-        found = answers(name, output, y).ravel()
-        true = y.ravel().astype(np.int64)
-        for what, values in (("answers", found), ("y", true)):
+        self.count(sums, answers(name, output, y), y)
+
+    def count(self, sums: dict[str, Any], found: Any, y: Any) -> None:
+        """Count pairs of what was answered and what is true.   (n, ...), (n, ...) int"""
+        for what, values in (("answers", found), ("y", y)):
             if values.size and not 0 <= values.min() <= values.max() < self.classes:
-                raise ValueError(
-                    f"{name}: {what} hold {values.min()} to {values.max()}; expected 0 to {self.classes - 1}"
-                )
-        pairs = np.bincount(true * self.classes + found, minlength=self.classes**2)
+                found_range = f"{values.min()} to {values.max()}"
+                raise ValueError(f"{type(self).__name__}: {what} hold {found_range}; expected 0 to {self.classes - 1}")
+        pairs = np.bincount(y.ravel().astype(np.int64) * self.classes + found.ravel(), minlength=self.classes**2)
         sums["counts"] += pairs.reshape(self.classes, self.classes)
 
     def figure(self, sums: dict[str, Any]) -> Any:
