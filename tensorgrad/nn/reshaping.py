@@ -75,7 +75,9 @@ class Unfold(Module):
 
     def forward(self, x: Any) -> Any:
         """Every window as a column.   (n, c, h, w) -> (n, c kh kw, windows)"""
-        return ops.unfold(x, _pair("Unfold", self.kernel_size), self.dilation, self.padding, self.stride)
+        return ops.unfold(
+            x, _pair("Unfold", self.kernel_size), dilation=self.dilation, padding=self.padding, stride=self.stride
+        )
 
     def extra_repr(self) -> str:
         """The arguments."""
@@ -94,7 +96,7 @@ class Fold(Module):
     def forward(self, y: Any) -> Any:
         """Columns added up in an image.   (n, c kh kw, windows) -> (n, c, h, w)"""
         size, kernel = _pair("Fold", self.output_size, "output_size"), _pair("Fold", self.kernel_size)
-        return ops.fold(y, size, kernel, self.dilation, self.padding, self.stride)
+        return ops.fold(y, size, kernel, dilation=self.dilation, padding=self.padding, stride=self.stride)
 
     def extra_repr(self) -> str:
         """The arguments."""
