@@ -17,6 +17,7 @@ from tensorgrad.data.samplers import (
     WeightedRandomSampler,
 )
 from tensorgrad.data.scalers import MinMaxScaler, StandardScaler
+from tensorgrad.data.sentences import flickr8k_captions, sst2, sts_benchmark
 from tensorgrad.data.splits import Splits
 from tensorgrad.data.tables import digits, iris
 from tensorgrad.data.texts import Alphabet, Words, names, tiny_shakespeare
@@ -48,12 +49,15 @@ __all__ = [
     "eight_gaussians",
     "emnist_letters",
     "fashion_mnist",
+    "flickr8k_captions",
     "iris",
     "mnist",
     "moons",
     "names",
     "random_split",
     "spirals",
+    "sst2",
     "stocks",
+    "sts_benchmark",
     "tiny_shakespeare",
 ]

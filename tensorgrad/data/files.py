@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+TEXT_LIMIT = 1 << 26  # bytes of a text file; the largest here, the captions of Flickr8k, has 3.4 MB
+
 
 class DataFileError(ValueError):
     """A file of a data set is not what it should be. Its attributes `path` and `reason` say which and why."""
@@ -72,3 +74,24 @@ def checksum(path: str | os.PathLike[str], algorithm: str) -> str:
     """
     with open(path, "rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def read_text(path: Path) -> str:
+    """A text file of ordinary size, in UTF-8.
+
+    Raises DataFileError for an empty file, for one of more than 64 MiB, and for bytes that are no text.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "names.txt"
+    ...     written = path.write_bytes(b"ann")
+    ...     read_text(path)
+    'ann'
+    """
+    size = path.stat().st_size
+    if not 0 < size <= TEXT_LIMIT:
+        raise DataFileError(path, f"has {size} bytes; expected 1 to {TEXT_LIMIT}")
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataFileError(path, f"is no plain text: {error}") from error

@@ -5,20 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tensorgrad import backend
 from tensorgrad.data.datasets import Dataset, TensorDataset, here, row_numbers
-from tensorgrad.data.files import Collection, DataFileError, Published
+from tensorgrad.data.files import Collection, DataFileError, Published, read_text
 from tensorgrad.data.finding import find
 from tensorgrad.data.provenance import Provenance
 from tensorgrad.data.windows import WindowDataset
 from tensorgrad.tensor import Tensor
 
-LIMIT = 1 << 26  # bytes of a text file; tiny Shakespeare has 1.1 MB
 LONGEST_NAME = 64
 
 NAMES = Collection(
@@ -157,7 +155,7 @@ def names(root: str | os.PathLike[str] | None = None, download: bool = True) -> 
     """
     found = find(NAMES, root, download)
     path = found.paths["names.txt"]
-    words = _read(path).split("\n")
+    words = read_text(path).split("\n")
     if words[-1] == "":
         words.pop()
     for line, word in enumerate(words, 1):
@@ -177,7 +175,7 @@ def tiny_shakespeare(
     """
     found = find(TINY_SHAKESPEARE, root, download)
     path = found.paths["input.txt"]
-    text = _read(path)
+    text = read_text(path)
     for place, character in enumerate(text):
         if not (" " <= character <= "~" or character == "\n"):
             raise DataFileError(path, f"has {character!r} at place {place}; expected plain text")
@@ -193,13 +191,3 @@ def tiny_shakespeare(
         text,
         found.provenance("tiny_shakespeare", f"the last {held_out:.0%} held out"),
     )
-
-
-def _read(path: Path) -> str:
-    size = path.stat().st_size
-    if not 0 < size <= LIMIT:
-        raise DataFileError(path, f"has {size} bytes; expected 1 to {LIMIT}")
-    try:
-        return path.read_bytes().decode("ascii")
-    except UnicodeDecodeError as error:
-        raise DataFileError(path, f"is no plain text: {error}") from error

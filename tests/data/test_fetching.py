@@ -80,6 +80,11 @@ def test_without_a_network_it_says_what_to_do(server, tmp_path):
         find(collection(published("a.txt", CONTENT, nobody)))
 
 
+def test_a_file_that_nothing_serves_is_said_to_be_one(server):
+    with pytest.raises(DataNotFoundError, match=r"nothing is known that serves a\.txt"):
+        find(collection(published("a.txt", CONTENT)))
+
+
 def test_without_pooch_it_says_what_to_install(server, monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(DataNotFoundError, match="pooch is not installed"):

@@ -68,7 +68,7 @@ def test_names_are_lines(tmp_path):
         (b"ann\n\nbob\n", "line 2 is ''"),
         (b"ann\n" + b"a" * 65, "line 2 is 'aaa"),
         (b"ann\r\nbob\r\n", r"line 1 is 'ann\\r'"),
-        ("zoë".encode(), "no plain text"),
+        ("zoë".encode(), "line 1 is 'zoë'"),
         (b"\x89PNG\r\n", "no plain text"),
         (b"<html>not found</html>", "line 1 is '<html>"),
     ],
