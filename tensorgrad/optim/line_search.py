@@ -33,7 +33,7 @@ def strong_wolfe(
         ends = sorted(point.t for point in bracket)
         if (ends[1] - ends[0]) * length < tolerance:
             break
-        t, stuck = _kept_inside(interpolated(bracket[0], bracket[1]), ends, stuck)
+        t, stuck = kept_inside(interpolated(bracket[0], bracket[1]), ends, stuck)
         new = at(t)
         tried += 1
         if _rises(new, start) or new.f >= bracket[low].f:
@@ -92,7 +92,7 @@ def interpolated(x: Point, y: Point, bounds: tuple[float, float] | None = None) 
     return min(max(lowest, least), most)
 
 
-def _kept_inside(t: float, ends: list[float], stuck: bool) -> tuple[float, bool]:
+def kept_inside(t: float, ends: list[float], stuck: bool) -> tuple[float, bool]:
     """The trial point, a tenth of the bracket away from its ends at every second time; and if it was close to one."""
     least, most = ends
     margin = 0.1 * (most - least)

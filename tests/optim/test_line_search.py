@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensorgrad.optim.line_search import Point, interpolated, strong_wolfe
+from tensorgrad.optim.line_search import Point, interpolated, kept_inside, strong_wolfe
 from tests.optim.trajectories import import_torch
 
 C1, C2 = 1e-4, 0.9
@@ -112,3 +112,19 @@ def test_it_tries_the_points_that_pytorch_tries(seed):
     value, _, length, theirs = _strong_wolfe(evaluate, None, t, d, start.f, g, g.dot(d), max_ls=25)
     assert tried["ours"] == pytest.approx(tried["theirs"], rel=1e-6)
     assert (evaluations, found.t, found.f) == (theirs, pytest.approx(float(length)), pytest.approx(value))
+
+
+@pytest.mark.parametrize(
+    ("t", "stuck", "expected"),
+    [
+        (5.0, True, (5.0, False)),
+        (9.5, False, (9.5, True)),  # close to an end once
+        (9.5, True, (9.0, False)),  # and again
+        (0.5, True, (1.0, False)),
+        (10.0, False, (9.0, False)),  # at an end
+        (0.0, False, (1.0, False)),
+        (9.0, True, (9.0, False)),
+    ],
+)
+def test_a_trial_keeps_away_from_the_ends_of_the_bracket(t, stuck, expected):
+    assert kept_inside(t, [0.0, 10.0], stuck) == expected
