@@ -257,12 +257,14 @@ def _joint(
 ) -> list[tuple[int, Any, int, Any]]:
     """Ask a joint rule; its gradients, as entries of the rule table that need no further call."""
     op = record.op
+    used = tuple([place in g for place in range(op.results)]) if op.results > 1 else (True,)
     if op.results > 1:
         g = _complete(record, g)
     rule, sources = op.joint
     parents = [record.inputs[op.place(name)] for name in op.arrays] + list(record.inputs[len(op.names) :])
     asked = tuple([isinstance(each, Record) and (needed is None or each in needed) for each in parents])
-    arguments = [asked if source == ("needed", None) else _gather(record, kept, [source])[0] for source in sources]
+    told = {("needed", None): asked, ("used", None): used}
+    arguments = [told[each] if each in told else _gather(record, kept, [each])[0] for each in sources]
     answers = rule(g, *arguments)
     if not isinstance(answers, tuple) or len(answers) != len(parents):
         raise TypeError(

@@ -2,8 +2,8 @@
 
 **What a rule may name.** First `g`, the gradient of the result (bilinear, without a conjugate: see
 docs/conventions.md). Then any parameter of the kernel, `out` for the result, anything the kernel `saves`, or
-`<parameter>_shape`; a rule for `*parts` also `index`, and a joint rule `needed`. The names are the declaration of
-what the tape keeps: a rule that names nothing keeps nothing.
+`<parameter>_shape`; a rule for `*parts` also `index`, and a joint rule `needed` and `used`. The names are the
+declaration of what the tape keeps: a rule that names nothing keeps nothing.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class Op:
     def _names_in(self, parameter: str, rule: Rule) -> list[str]:
         allowed = [*self.names, *([self.parts] if self.parts else []), "out", *self.saves]
         allowed += [f"{name}_shape" for name in [*self.arrays, *([self.parts] if self.parts else [])]]
-        allowed += ["needed"] if parameter == "joint" else ["index"] if parameter == self.parts else []
+        allowed += ["needed", "used"] if parameter == "joint" else ["index"] if parameter == self.parts else []
         names = _parameter_names(rule)
         if not names:
             raise TypeError(f"the rule of {self.name} for {parameter} takes no argument; the first is the gradient g")
@@ -137,7 +137,7 @@ class Op:
         return names[1:]
 
     def _source(self, name: str) -> tuple[str, Any]:
-        if name in ("needed", "index") and name not in self.names:
+        if name in ("needed", "used", "index") and name not in self.names:
             return (name, None)
         if name in self.kept_names:
             return ("kept", self.kept_names.index(name))

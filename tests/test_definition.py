@@ -55,7 +55,7 @@ def test_what_cannot_be_an_op_is_refused_when_it_is_defined(source, message):
     [
         *("kernel", "values", "result", "record", "tensor", "scope", "kept", "op", "current", "index", "needed"),
         *("saved", "split", "function", "error", "fill", "x_data", "x_record", "x_shape", "parts", "results", "Record"),
-        *("Tensor", "Traced", "tick", "new", "defaults", "object", "g", "self"),
+        *("used", "Tensor", "Traced", "tick", "new", "defaults", "object", "g", "self"),
     ],
 )
 def test_a_parameter_may_have_nearly_any_name(name):
@@ -82,6 +82,8 @@ def test_a_misspelt_name_in_a_rule_is_refused_with_the_names_there_are():
         double.vjp(x=lambda g, index: g)
     with pytest.raises(TypeError, match="asks for 'needed'"):
         double.vjp(x=lambda g, needed: g)
+    with pytest.raises(TypeError, match="asks for 'used'"):
+        double.vjp(x=lambda g, used: g)
     with pytest.raises(TypeError, match=r"double has no array parameter 'n' to give a rule for; it has \['x'\]"):
         double.vjp(n=lambda g: g)
     with pytest.raises(TypeError, match="takes no argument; the first is the gradient g"):

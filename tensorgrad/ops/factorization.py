@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import Array, get_default_dtype, to_numpy
-from tensorgrad.ops.arithmetic import equal, logical_and
+from tensorgrad.ops.arithmetic import equal
 from tensorgrad.ops.arrays import device_of, eye
-from tensorgrad.ops.elementwise import conj, imag, ones_like, where
+from tensorgrad.ops.elementwise import abs, conj, imag, where
 from tensorgrad.ops.products import diagonal, matmul, trace
+from tensorgrad.ops.reduction import sum
 from tensorgrad.ops.shape import concat, tril
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
@@ -102,10 +103,10 @@ def _hermitian_part(xp: Any, x: Array) -> Array:
     return (x + (xp.conj(other) if xp.isdtype(x.dtype, "complex floating") else other)) * 0.5
 
 
-def _quotient(x: Array, y: Array) -> Array:
-    """x / y, and 0 for 0 / 0."""
-    nothing = logical_and(equal(x, 0.0), equal(y, 0.0))
-    return x / where(nothing, ones_like(y), y)
+def _without_rounding(differences: Array, values: Array) -> Array:
+    """Differences of eigenvalues or singular values; 0 for those that are nothing but rounding."""
+    rounding = 4.0 * float(np.finfo(values.dtype).eps) * sum(abs(raw(values)), axis=-1)
+    return where(abs(raw(differences)) <= rounding[..., None, None], 0.0, differences)
 
 
 def _refuse_phases(turned: Array, gradient: Array, what: str) -> None:
@@ -241,7 +242,8 @@ det.vjp(x=_det_dx)
 def slogdet(xp: Any, x: Array, /) -> Any:
     """The determinant as sign exp(logabsdet), which does not overflow.   (..., n, n) -> (...), (...)
 
-    The sign of a complex determinant is its phase, a number of absolute value 1. A singular matrix gives 0 and -inf.
+    The sign of a complex determinant is its phase, a number of absolute value 1. A singular matrix gives 0 and -inf,
+    and has a gradient of NaN, the logarithm having none there; other matrices of a stack keep theirs.
 
     >>> import tensorgrad as tg
     >>> sign, logabsdet = tg.slogdet(tg.asarray([[-1.0, 0.0], [0.0, 1.0]]))
@@ -257,7 +259,9 @@ def _slogdet_joint(g: Any, x: Array, out: Any) -> Any:
     g_sign, g_log = g  # d logabsdet = Re(w), d sign = sign i Im(w), w = tr(x^-1 dx)
     if x.dtype.kind == "c":
         g_log = g_log + 1j * imag(g_sign * out[0])
-    return (g_log[..., None, None] * inv(x).mT,)
+    singular = equal(out[0], 0.0)[..., None, None]
+    slope = inv(where(singular, identity_like(x), x)).mT
+    return (g_log[..., None, None] * where(singular, np.nan, slope),)
 
 
 slogdet.vjp(joint=_slogdet_joint)
@@ -354,9 +358,10 @@ def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
 def eigh(xp: Any, x: Array, /) -> Any:
     """x = V diag(w) V^H: eigenvalues upwards, and eigenvectors as columns.   (..., n, n) -> (..., n), (..., n, n)
 
-    Of x only the Hermitian part is read, so its gradient is Hermitian. Eigenvectors of equal eigenvalues have no
-    derivative: what uses them has a gradient of NaN or infinity there; what uses the eigenvalues alone is right.
-    Complex eigenvectors have an arbitrary phase: a loss that depends on it raises in the sweep. Giles, 2008, 3.1.
+    Of x only the Hermitian part is read, so its gradient is Hermitian. Eigenvectors of eigenvalues that are equal, to
+    rounding, have no derivative: what uses eigenvectors has a gradient of NaN or infinity there, also where their
+    arbitrary choice cancels, as in V f(w) V^H, for that cannot be seen from here. What uses the eigenvalues alone is
+    right. Complex eigenvectors have an arbitrary phase: a loss that depends on it raises in the sweep. Giles, 2008.
 
     >>> import tensorgrad as tg
     >>> tg.eigh(tg.asarray([[3.0, 0.0], [0.0, 2.0]])).eigenvalues
@@ -367,14 +372,17 @@ def eigh(xp: Any, x: Array, /) -> Any:
     return values, vectors
 
 
-def _eigh_joint(g: Any, out: Any) -> Any:
+def _eigh_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
     (g_w, g_v), (w, v) = g, out
     one = identity_like(v)
+    middle = g_w[..., None, :] * one
+    if not used[1]:
+        return (conjugate(matmul(matmul(v, middle), adjoint(v))),)
     turned = matmul(adjoint(v), conjugate(g_v))
     if v.dtype.kind == "c":
         _refuse_phases(imag(diagonal(turned)), g_v, "eigh: the loss depends on the phases of the eigenvectors")
-    gaps = w[..., None, :] - w[..., :, None]
-    middle = _quotient(turned * (1.0 - one), gaps) + g_w[..., None, :] * one
+    gaps = _without_rounding(w[..., None, :] - w[..., :, None], w)
+    middle = middle + turned * (1.0 - one) / (gaps + one)
     return (conjugate(hermitian(matmul(matmul(v, middle), adjoint(v)))),)
 
 
@@ -408,28 +416,31 @@ def svd_parts(xp: Any, x: Array, /) -> Any:
     return u, s, vh
 
 
-def _svd_parts_joint(g: Any, out: Any) -> Any:
+def _svd_parts_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
     (g_u, g_s, g_vh), (u, s, vh) = g, out
-    g_u, g_vh = conjugate(g_u), conjugate(g_vh)
     one = identity_like(s)
-    left, right = matmul(adjoint(u), g_u), matmul(vh, adjoint(g_vh))
     middle = g_s[..., None, :] * one
+    if not (used[0] or used[2]):
+        return (conjugate(matmul(matmul(u, middle), vh)),)
+    g_u, g_vh = conjugate(g_u), conjugate(g_vh)
+    left, right = matmul(adjoint(u), g_u), matmul(vh, adjoint(g_vh))
+    small = _without_rounding(s[..., None, :], s)  # an s of 0 is divided by where its vectors are free to turn
     if u.dtype.kind == "c":
         both = concat([g_u.mT, g_vh], axis=-1)
         _refuse_phases(
             imag(diagonal(left + right)), both, "svd: the loss depends on the phases of the singular vectors"
         )
-        middle = middle + one * _quotient(1j * imag(diagonal(left)), s)[..., None, :]
+        middle = middle + one * (1j * imag(diagonal(left))[..., None, :] / small)
     left, right = left - adjoint(left), right - adjoint(right)
     rows, columns = s[..., None, :], s[..., :, None]
-    gaps = (rows - columns) * (rows + columns)
-    middle = middle + _quotient((left * rows + columns * right) * (1.0 - one), gaps)
+    gaps = _without_rounding(rows - columns, s) * (rows + columns)
+    middle = middle + (left * rows + columns * right) * (1.0 - one) / (gaps + one)
     found = matmul(matmul(u, middle), vh)
     if u.shape[-2] > u.shape[-1]:  # what leaves the span of U
-        across = _quotient(g_u, rows)
+        across = g_u / small
         found = found + matmul(across - matmul(u, matmul(adjoint(u), across)), vh)
     if vh.shape[-1] > vh.shape[-2]:
-        across = _quotient(g_vh, columns)
+        across = g_vh / small.mT
         found = found + matmul(u, across - matmul(matmul(across, adjoint(vh)), vh))
     return (conjugate(found),)
 
@@ -449,8 +460,9 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
 
     k = min(m, n). With full_matrices, as the standard's default has it, U is (m, m) and Vh (n, n); the vectors that
     this adds are arbitrary, so where m and n differ it has no gradient, and says so when it is called. Vectors of equal
-    singular values have no derivative: what uses them has a gradient of NaN or infinity there. Complex vectors have an
-    arbitrary phase: a loss that depends on it raises in the sweep. Townsend, 2016; Wan & Zhang, 2019.
+    singular values, and where m and n differ or x is complex those of one that is 0, have no derivative: what uses
+    vectors has a gradient of NaN or infinity there. Complex vectors have an arbitrary phase: a loss that depends on it
+    raises in the sweep. Townsend, 2016; Wan & Zhang, 2019.
 
     >>> import tensorgrad as tg
     >>> tg.svd(tg.asarray([[3.0, 0.0], [0.0, 2.0]])).S

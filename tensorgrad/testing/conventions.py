@@ -480,8 +480,8 @@ def vectors_of_diagonal_and_singular_matrices() -> None:
 @limit("eigh", "svd")
 @convention("eigh", "eigvalsh", "svd_parts", "svdvals")
 def equal_eigenvalues() -> None:
-    """Where eigenvalues or singular values are equal, what is made of the values has a gradient, what is made of the
-    vectors one of NaN or infinity.
+    """Where eigenvalues or singular values are equal, to rounding, what is made of the values has a gradient, what is
+    made of the vectors one of NaN or infinity, even where it would not depend on their choice.
     """
     one = [[1.0, 0.0], [0.0, 1.0]]
     for values in (ops.eigvalsh, ops.svdvals, lambda x: ops.eigh(x).eigenvalues, lambda x: ops.svd(x).S):
@@ -491,6 +491,34 @@ def equal_eigenvalues() -> None:
             weighted = _slopes(lambda x, vectors=vectors: ops.cumulative_sum(vectors(x), axis=0), one)
             if np.isfinite(weighted).all():
                 raise AssertionError("a finite gradient where there is none")
+        for x in ([[0.0, 0.0], [0.0, 0.0]], one, [[1.0, 1e-17], [1e-17, 1.0]]):  # sin of x, whose gradient is finite
+            if np.isfinite(_slopes(lambda x: _sine(x) * ops.asarray([[1.0, 2.0], [3.0, 4.0]]), x)).any():
+                raise AssertionError("a finite gradient where the rule cannot know it")
+        tall = _slopes(lambda x: _product(ops.svd(x, full_matrices=False)), [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
+        if np.isfinite(tall).any():
+            raise AssertionError("a finite gradient where a singular value is 0")
+
+
+def _sine(x: Any) -> Any:
+    w, v = ops.eigh(x)
+    return ops.matmul(v * ops.sin(w)[..., None, :], v.mT)
+
+
+def _product(parts: Any) -> Any:
+    u, s, vh = parts
+    return ops.matmul(u * s[..., None, :], vh)
+
+
+@convention("slogdet")
+def slogdet_of_singular_matrices() -> None:
+    """`slogdet` of a singular matrix is (0, -inf) with a gradient of NaN; the other matrices of a stack keep theirs."""
+    with np.errstate(all="ignore"):
+        found = np.asarray(
+            _slopes(lambda x: ops.slogdet(x).logabsdet, [[[2.0, 0.0], [0.0, 4.0]], [[1.0, 1.0], [1.0, 1.0]]])
+        )
+    if not np.isnan(found[..., 1, :, :]).all():
+        raise AssertionError("a gradient where there is none")
+    np.testing.assert_array_equal(found[..., 0, :, :], np.asarray([[[0.5, 0.0], [0.0, 0.25]]]))
 
 
 @convention("svdvals", "safe_sqrt")
