@@ -9,6 +9,8 @@ from pathlib import Path
 from tensorgrad.data.archive import unpack
 from tensorgrad.data.files import Collection, DataFileError, Published
 
+SAID = 160  # characters of what went wrong with one home
+
 
 def fetch(collection: Collection, wanted: Sequence[Published], folder: Path) -> str | None:
     """Fetch files into a folder; None, or what went wrong. Each of a file's homes is tried in turn.
@@ -50,7 +52,8 @@ def _fetch_one(file: Published, folder: Path) -> str | None:
         try:
             pooch.retrieve(url, file.known_hash, fname=file.name, path=folder, progressbar=_has_tqdm())
         except (OSError, ValueError) as error:  # no network, no such page, no room; another checksum
-            troubles.append(f"{url}: {type(error).__name__}: {error}".splitlines()[0])
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            troubles.append(f"{url}: {what if len(what) <= SAID else what[:SAID] + '...'}")
         else:
             return None
     return "; ".join(troubles) or f"nothing is known that serves {file.name}"

@@ -78,6 +78,10 @@ def test_without_a_network_it_says_what_to_do(server, tmp_path):
     nobody = "http://127.0.0.1:9/a.txt"  # the port of the discard service, which nobody runs
     with pytest.raises(DataNotFoundError, match=r"Without a network: get them from https://example\.org"):
         find(collection(published("a.txt", CONTENT, nobody)))
+    with pytest.raises(DataNotFoundError) as caught:
+        find(collection(published("a.txt", CONTENT, nobody, nobody)))
+    assert str(caught.value).count(f"{nobody}: ConnectionError: ") == 2
+    assert len(str(caught.value)) < 900
 
 
 def test_a_file_that_nothing_serves_is_said_to_be_one(server):
