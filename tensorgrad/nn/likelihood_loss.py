@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import log, pi
 from typing import Any
 
-from tensorgrad import ops
+from tensorgrad import backend, ops
 from tensorgrad.nn.loss import Loss
 from tensorgrad.ops.loss import reduced
 from tensorgrad.tape import Traced
@@ -52,10 +52,10 @@ class GaussianNLLLoss(Loss):
 
     def forward(self, x: Any, target: Any, var: Any) -> Any:
         """The loss.   3 of (...) -> () or (...)"""
-        values = var.data if isinstance(var, Traced) else var
-        if bool(ops.any(ops.asarray(values) < 0)):
+        values = var.data if isinstance(var, Traced) else backend.as_array(var, x.dtype, x.device)
+        if backend.item(ops.any(values < 0)):
             raise ValueError("GaussianNLLLoss: the variance has values below 0; pass exp(x), or softplus(x), of yours")
-        safe = var + (ops.clip(values, self.eps, None) - values)
+        safe = (var if isinstance(var, Traced) else values) + (ops.clip(values, self.eps, None) - values)
         loss = 0.5 * (ops.log(safe) + (x - target) ** 2 / safe)
         return reduced(loss + 0.5 * log(2 * pi) if self.full else loss, self.reduction, "GaussianNLLLoss")
 

@@ -7,7 +7,7 @@ from hypothesis import given
 
 import tensorgrad as tg
 from tensorgrad import nn
-from tests.nn.beside import same_layer
+from tests.nn.beside import here, same_layer
 from tests.torch_reference import against_torch, import_torch
 
 reductions = st.sampled_from(["mean", "sum", "none"])
@@ -37,3 +37,8 @@ def test_normal_likelihoods_are_torchs(full: bool, reduction: str, seed: int) ->
 def test_a_negative_variance_is_refused() -> None:
     with pytest.raises(ValueError, match="variance has values below 0"):
         nn.GaussianNLLLoss()(tg.ones(2), tg.ones(2), tg.asarray([1.0, -1.0]))
+
+
+def test_the_variance_may_be_a_number() -> None:
+    x, t = here(np.array([1.0])), here(np.array([3.0]))
+    assert nn.GaussianNLLLoss()(x, t, 4.0).item() == pytest.approx(0.5 * (np.log(4.0) + 1.0))
