@@ -263,6 +263,8 @@ class Generator:
         for value in arguments.values():
             if isinstance(value, Tensor):
                 value = value.to_device(self.device)
+            elif isinstance(value, np.float64):
+                value = float(value)  # a float to Python, but an array in host memory to an op
             elif not isinstance(value, (int, float)):
                 value = Tensor(value, device=self.device)
             values.append(value)

@@ -291,6 +291,14 @@ def test_tensors_given_to_a_draw_are_moved_to_the_device_of_the_generator():
     assert mu.grad.tolist() == [1, 1]
 
 
+def test_numpys_floats_serve_as_bounds_on_every_device():
+    pytest.importorskip("array_api_strict")
+    for device in ("cpu", "strict"):
+        two = Generator(0, device=device).uniform(np.float64(1), np.float64(2), 3)
+        assert two.device == device
+        assert two.tolist() == Generator(0, device=device).uniform(1.0, 2.0, 3).tolist()
+
+
 def test_tensors_go_to_the_default_device_unless_another_is_named():
     assert Generator(0).normal(size=2).device == tg.zeros(1).device
     assert TorchGenerator(0).normal(size=2).device == tg.zeros(1).device
