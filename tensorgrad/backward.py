@@ -192,8 +192,13 @@ def _arrive(record: Record, g: Any, found: list[tuple[Any, Any]], wanted: Any) -
     kind = type(record)
     if kind is Leaf:
         g = _fit(g, record)
-    if kind is HookedRecord or kind is Leaf:
-        g = _run_hooks(record, g, None if wanted else found)
+    kept_for = None if wanted else found
+    if kind is Fan:  # its hooks wait at the record of all results, which a sweep that wants the fan may not come to
+        source, place = record.inputs
+        if type(source) is HookedRecord:
+            g = _run_hooks(source, {place: g}, kept_for)[place]
+    elif kind is Leaf or (kind is HookedRecord and record.op.results == 1):
+        g = _run_hooks(record, g, kept_for)
     if record in wanted if wanted else kind is Leaf:
         found.append((record, g))
     return g

@@ -403,6 +403,20 @@ def test_nothing_is_freed_where_the_graph_is_retained():
 # ── hooks and kept gradients ────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.parametrize("also", [False, True], ids=["it alone", "the operand too"])
+def test_a_hook_on_one_of_several_results_runs_where_that_result_is_asked_for(also):
+    x = leaf([[2.0, 0.0], [0.0, 5.0]])
+    values, vectors = tg.linalg.eigh(x)
+    seen = []
+    values.register_hook(lambda g: seen.append(g.tolist()) or g * 10)
+    vectors.register_hook(lambda g: seen.append("the other result"))
+    found = tg.grad((values * values).sum(), [values, x] if also else [values])
+    assert found[0].tolist() == [40.0, 100.0]
+    assert seen == [[4.0, 10.0]]
+    if also:
+        assert found[1].tolist() == [[40.0, 0.0], [0.0, 100.0]]
+
+
 def test_a_hook_sees_the_whole_gradient_once():
     x = leaf([1.0, 2.0])
     y = x * 2.0
