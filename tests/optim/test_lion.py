@@ -22,3 +22,11 @@ def test_lion_takes_the_path_of_the_papers_algorithm(decay, sign):
 
     theta = leaves(starts())
     follows_formula(tg.optim.Lion(theta, eta, (beta1, beta2), decay, maximize=sign < 0), theta, algorithm_2)
+
+
+def test_a_coordinate_without_a_gradient_stays():
+    (theta,) = leaves([np.asarray([1.0, 2.0])])
+    lion = tg.optim.Lion([theta], lr=0.5)
+    theta[:1].sum().backward()
+    lion.step()
+    assert theta.tolist() == [0.5, 2.0]

@@ -94,5 +94,6 @@ def test_settings_out_of_range_are_refused():
         tg.optim.lr_range_test(sgd, closure, 1.0, 0.1)
     with pytest.raises(ValueError, match="mode is 'log'"):
         tg.optim.lr_range_test(sgd, closure, mode="log")
+    assert len(tg.optim.lr_range_test(sgd, closure, 1e-3, 1e-1, steps=3).lrs) == 3
     with pytest.raises(ValueError, match="at least 3 steps, not 2"):
         tg.optim.lr_range_test(sgd, closure, steps=2)
