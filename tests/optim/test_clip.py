@@ -82,6 +82,12 @@ def test_a_norm_that_is_not_finite_is_an_error_where_it_is_asked_for():
     with pytest.raises(RuntimeError, match=r"the norm of the gradients is (nan|inf).*detect_anomaly"):
         tg.optim.clip_grad_norm_(theta, 1.0, error_if_nonfinite=True)
     assert theta.grad.tolist() == [math.inf, 1.0]
+    with np.errstate(invalid="ignore"):
+        assert float(tg.optim.clip_grad_norm_(theta, 1.0)) == math.inf
+    assert theta.grad.tolist()[1] == 0.0
+    (other,) = leaves([np.asarray([3.0, 4.0])])
+    (other * other / 2).sum().backward()
+    assert float(tg.optim.clip_grad_norm_(other, 1.0, error_if_nonfinite=True)) == 5.0
 
 
 def test_a_tape_through_clipped_gradients_is_refused():
