@@ -9,16 +9,16 @@ import tensorgrad as tg
 from tensorgrad.testing.case import case
 from tensorgrad.testing.cases.factorization import eigh_rebuilt, svd_rebuilt
 from tensorgrad.testing.strategies import matrices, reals, separated
-from tests.reference.counterpart import Counterpart, F, Table, along, hermitian, torch
+from tests.reference.counterpart import Counterpart, F, Table, along, hermitian, torch, typed
 
 REDUCTION: Table = {
-    tg.sum: along(torch.sum),
+    tg.sum: typed(along(torch.sum)),
     tg.mean: along(torch.mean),
     tg.var: along(lambda x, axis, correction=0.0: torch.var(x, axis, correction=correction)),
     tg.std: along(lambda x, axis, correction=0.0: torch.std(x, axis, correction=correction)),
     tg.max: along(torch.amax),
     tg.min: along(torch.amin),
-    tg.prod: along(torch.prod),
+    tg.prod: typed(along(torch.prod)),
     tg.logsumexp: along(torch.logsumexp),
 }
 
@@ -29,7 +29,7 @@ PRODUCTS: Table = {
     tg.vecdot: lambda x1, x2, axis=-1: torch.linalg.vecdot(x1, x2, dim=axis),
     tg.tensordot: lambda x1, x2, axes=2: torch.tensordot(x1, x2, axes),
     tg.outer: torch.outer,
-    tg.trace: lambda x, offset=0: torch.diagonal(x, offset, -2, -1).sum(-1),
+    tg.trace: typed(lambda x, offset=0: torch.diagonal(x, offset, -2, -1).sum(-1)),
     tg.linalg.cross: lambda x1, x2, axis=-1: torch.linalg.cross(*torch.broadcast_tensors(x1, x2), dim=axis),
 }
 

@@ -12,7 +12,7 @@ from tensorgrad import ops
 from tensorgrad.testing.case import case
 from tensorgrad.testing.cases.indexing import keys
 from tensorgrad.testing.strategies import given_args, reals
-from tests.reference.counterpart import Counterpart, Table, along, torch
+from tests.reference.counterpart import Counterpart, Table, along, torch, typed
 
 
 def _flip(x: Any, axis: Any = None) -> Any:
@@ -142,8 +142,8 @@ def _running(scan: Any, start: float) -> Any:
 
 
 SCAN: Table = {
-    tg.cumulative_sum: _running(torch.cumsum, 0.0),
-    tg.cumulative_prod: _running(torch.cumprod, 1.0),
+    tg.cumulative_sum: typed(_running(torch.cumsum, 0.0)),
+    tg.cumulative_prod: typed(_running(torch.cumprod, 1.0)),
     tg.logcumsumexp: lambda x, axis: torch.logcumsumexp(x, axis),
     tg.cummax: lambda x, axis: torch.cummax(x, axis),
     tg.cummin: lambda x, axis: torch.cummin(x, axis),

@@ -8,7 +8,10 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+from hypothesis import HealthCheck, given, settings
 
+import tensorgrad as tg
+from tensorgrad import ops
 from tensorgrad.backend import default_device
 from tensorgrad.testing.case import Case
 from tensorgrad.testing.cases import CASES
@@ -41,6 +44,9 @@ GROUPS: dict[str, Table] = {
     "attention": layers.ATTENTION,
     "losses": layers.LOSSES,
 }
+_ROOMS = {"": tg, "linalg.": tg.linalg, "fft.": tg.fft}
+NAMES = {id(getattr(room, name)): prefix + name for prefix, room in _ROOMS.items() for name in room.__all__}
+NAMES |= {id(ops.getitem): "x[key]", id(ops.setitem): "x[key] = value"}
 # The groups that are drawn most often in a thorough run.
 DEEP = {"convolution", "pooling", "sampling", "normalization", "norms", "losses"}
 
@@ -69,6 +75,32 @@ class Comparison:
         case = self.case
         drawn = arguments(case.inputs, case.sizes, case.complex, 1 if only_complex else 4)
         return drawn if self.theirs.empty else drawn.filter(lambda args: all(each.size for each in arrays_of(args)))
+
+    @property
+    def name(self) -> str:
+        """The public name of our function."""
+        return NAMES[id(self.ours)]
+
+    def draws(self, profile_draws: int) -> int:
+        """How often it is drawn under a profile that draws this often."""
+        return {25: 50, 300: 1000 if self.group in DEEP else 300}.get(profile_draws, profile_draws)
+
+    def run(self, draws: int, only_complex: bool = False) -> int:
+        """Draw the arguments this often; how many there were, for some functions have fewer.
+
+        Raises AssertionError where values or gradients differ.
+        """
+        count = 0
+
+        @settings(max_examples=draws, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @given(self.strategy(only_complex))
+        def compared(args: dict[str, Any]) -> None:
+            nonlocal count
+            count += 1
+            self.agree(args)
+
+        compared()
+        return count
 
     def agree(self, args: dict[str, Any]) -> None:
         """Raise AssertionError where values or gradients differ for these arguments."""

@@ -48,6 +48,15 @@ def along(function: Callable[..., Any]) -> Callable[..., Any]:
     return over_axes
 
 
+def typed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that casts its operand to a dtype, named as NumPy names it, before it begins."""
+
+    def cast(x: Any, *args: Any, dtype: Any = None, **options: Any) -> Any:
+        return function(x if dtype is None else x.to(getattr(torch, dtype.name)), *args, **options)
+
+    return cast
+
+
 def by_parts(function: Callable[..., Any]) -> Callable[..., Any]:
     """A linear function that PyTorch has for real tensors, of complex ones too."""
 

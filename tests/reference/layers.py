@@ -176,9 +176,11 @@ NORMALIZATION: Table = {
 }
 
 
-def _attention(query: Any, key: Any, value: Any, attn_mask: Any = None, is_causal: bool = False) -> Any:
+def _attention(
+    query: Any, key: Any, value: Any, attn_mask: Any = None, is_causal: bool = False, scale: float | None = None
+) -> Any:
     """By its formula (Vaswani et al. 2017, eq. 1): PyTorch's own has no second derivative."""
-    scores = query @ key.mT / math.sqrt(query.shape[-1])
+    scores = query @ key.mT * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
     seen = torch.ones(scores.shape[-2:], dtype=torch.bool)
     seen = seen.tril() if is_causal else seen
     if attn_mask is not None:
@@ -229,12 +231,19 @@ def _dice(x: Any, target: Any, smooth: float = 1.0, reduction: str = "mean") -> 
     return _mean(1 - overlap, reduction)
 
 
+def _cosine(x1: Any, x2: Any, axis: int = 1, eps: float = 1e-8) -> Any:
+    """PyTorch 2.13's own has the gradient of a vector that keeps its length also where eps stands for that length."""
+    if float(torch.minimum(x1.norm(dim=axis).min(), x2.norm(dim=axis).min())) > eps:
+        return F.cosine_similarity(x1, x2, axis, eps)
+    return (x1 * x2).sum(axis) / (x1.norm(dim=axis).clamp_min(eps) * x2.norm(dim=axis).clamp_min(eps))
+
+
 LOSSES: Table = {
     tg.mse_loss: F.mse_loss,
     tg.l1_loss: F.l1_loss,
     tg.huber_loss: F.huber_loss,
     tg.smooth_l1_loss: F.smooth_l1_loss,
-    tg.cosine_similarity: lambda x1, x2, axis=1, eps=1e-8: F.cosine_similarity(x1, x2, axis, eps),
+    tg.cosine_similarity: _cosine,
     tg.triplet_margin_loss: F.triplet_margin_loss,
     tg.cross_entropy: Counterpart(_or_zero(F.cross_entropy), still=("weight",)),
     tg.nll_loss: Counterpart(_or_zero(F.nll_loss), still=("weight",)),
