@@ -21,6 +21,23 @@ def first_rows(data: Splits, train: int | None, test: int | None = None) -> Spli
     return replace(data, train=_cut(data.train, train), test=_cut(data.test, test))
 
 
+def held_out(data: Splits, count: int | None) -> Splits:
+    """The last so many training rows in place of the test set, for choosing settings; nothing changes where None.
+
+    >>> data = held_out(sets.moons(train=100, test=50), 20)
+    >>> len(data.train), len(data.test)
+    (80, 20)
+    """
+    if count is None:
+        return data
+    rows = len(data.train) - count
+    kept, held = (
+        TensorDataset(*(each[part] for each in data.train.tensors)) for part in (slice(rows), slice(rows, None))
+    )
+    note = f"the last {count:,} training rows in place of the test set; {data.provenance.note}"
+    return replace(data, train=kept, test=held, provenance=replace(data.provenance, note=note))
+
+
 def with_inputs(data: Splits, change: Callable[[Any], Any]) -> Splits:
     """Both parts with their inputs changed by a function of the whole (n, ...) tensor."""
 

@@ -3,7 +3,7 @@
 import pytest
 
 from tensorgrad.data import moons
-from tensorgrad.train.parts import digits_as_mnist, first_rows, flattened, with_inputs
+from tensorgrad.train.parts import digits_as_mnist, first_rows, flattened, held_out, with_inputs
 
 
 def test_the_first_rows_are_kept_with_their_targets():
@@ -33,3 +33,13 @@ def test_enlarged_digits_look_like_mnist_and_say_that_they_are_not():
     assert float(x[:, :, :2].max()) == 0
     assert "stand-in" in data.provenance.note
     assert flattened(data).test.tensors[0].shape == (360, 784)
+
+
+def test_rows_held_out_come_from_the_training_part_and_take_the_place_of_the_test_part():
+    data = moons(train=100, test=50)
+    split = held_out(data, 30)
+    for whole, kept, held in zip(data.train.tensors, split.train.tensors, split.test.tensors, strict=True):
+        assert kept.tolist() + held.tolist() == whole.tolist()
+        assert len(held) == 30
+    assert "in place of the test set" in split.provenance.note
+    assert held_out(data, None) is data
