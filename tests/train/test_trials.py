@@ -2,8 +2,10 @@
 
 import pytest
 
+from tensorgrad.data import DataLoader
+from tensorgrad.random import Generator
 from tensorgrad.train import Callback, fast_dev_run, find_learning_rate, overfit_one_batch
-from tests.train.small import training, weights
+from tests.train.small import data, training, weights
 
 
 class Never(Callback):
@@ -35,6 +37,15 @@ def test_a_training_after_a_trial_is_the_training_without_it(trial, used):
     trainer.callbacks = []
     trainer.fit(loader, validation, epochs=3)
     assert weights(trainer) == weights(whole)
+
+
+@pytest.mark.parametrize("trial", TRIALS.values(), ids=TRIALS)
+def test_loaders_with_generators_of_their_own_are_put_back(trial):
+    trainer, _, _ = training()
+    loaders = [DataLoader(data(), 8, shuffle=True, generator=Generator(seed)) for seed in (3, 4)]
+    before = [loader.state_dict() for loader in loaders]
+    trial(trainer, *loaders)
+    assert [loader.state_dict() for loader in loaders] == before
 
 
 def test_a_fast_run_goes_through_training_and_validation():
