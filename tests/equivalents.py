@@ -76,11 +76,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if True:",
     ): "a real sign adds an imaginary part of 0, which the sweep drops",
     ("factorization._eigh_joint", "if v.dtype.kind == 'c':", "if True:"): "real vectors have no phases to refuse",
-    (
-        "factorization._svd_parts_joint",
-        "if u.dtype.kind == 'c':",
-        "if True:",
-    ): "real vectors have no phases to refuse, and add 0",
     ("matrices._matrix_exp_dx", "n = x.shape[-1]", "n = x.shape[-2]"): "the matrix is square",
     (
         "factorization._well_conditioned",

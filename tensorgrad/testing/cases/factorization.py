@@ -53,6 +53,16 @@ def svd_rebuilt(x: Any) -> Any:
     return ops.matmul(u * (s * s)[..., None, :], vh), ops.abs(u) ** 2, ops.abs(vh) ** 2, s
 
 
+def eigh_values(x: Any) -> Any:
+    """The eigenvalues that eigh gives, its vectors unused."""
+    return ops.eigh(x).eigenvalues
+
+
+def svd_values(x: Any) -> Any:
+    """The singular values that svd gives, its vectors unused."""
+    return ops.svd(x, full_matrices=False).S
+
+
 def svd_sides(x: Any) -> Any:
     """U diag(S) U^H and V diag(S) V^H: each side alone."""
     u, s, vh = ops.svd(x, full_matrices=False)
@@ -135,6 +145,14 @@ CASES = [
     case(svd_turned, x=separated("*b m n"), _proves=(ops.svd, ops.svd_parts)),
     case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
     case(svd_sides, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
+    case(
+        eigh_values,
+        lambda x: np.linalg.eigvalsh(_hermitian(x)),
+        x=separated("*b n n"),
+        _complex=True,
+        _proves=(ops.eigh,),
+    ),
+    case(svd_values, np.linalg.svdvals, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
     case(ops.full_svd, lambda x: np.linalg.svd(x), x=separated("*b m n"), _order=0, _complex=True),
     case(ops.svdvals, np.linalg.svdvals, x=separated("*b m n"), _complex=True),
 ]
