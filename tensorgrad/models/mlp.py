@@ -1,4 +1,4 @@
-"""The multilayer perceptron: matrices with a rectifier between them."""
+"""The multilayer perceptron: matrices with a rectifier between them, normalised or with dropout where asked for."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ class MLP(nn.Module):
 
     widths: d_0, ..., d_L, at least two positive numbers. rng: draws W_l, of the shape (d_l, d_{l-1}), from
     N(0, 2 / d_{l-1}), which keeps the size of activations from layer to layer, and says on which device; b_l starts
-    at 0. Raises ValueError for fewer than two widths, and for a width that is not positive.
+    at 0. batch_norm: normalise before each rectifier, h_l = relu(BN_l(h_{l-1} W_l^T + b_l)). dropout: the probability
+    with which each hidden unit is put to 0 in training, after its rectifier. Raises ValueError for fewer than two
+    widths, and for a width that is not positive.
 
     Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors", 1986; the weights as in
-    He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, eq. 10.
+    He, Zhang, Ren & Sun, "Delving deep into rectifiers", 2015, eq. 10; Ioffe & Szegedy, "Batch normalization", 2015,
+    algorithm 1; Srivastava et al., "Dropout", 2014, section 4.
 
     >>> import tensorgrad as tg
     >>> from tensorgrad.models.mlp import MLP
@@ -33,7 +36,7 @@ class MLP(nn.Module):
     [('layers.0.weight', (32, 64)), ('layers.0.bias', (32,))]
     """
 
-    def __init__(self, widths: Sequence[int], rng: Any) -> None:
+    def __init__(self, widths: Sequence[int], rng: Any, batch_norm: bool = False, dropout: float = 0.0) -> None:
         self.widths = tuple(widths)
         if len(self.widths) < 2 or min(self.widths) < 1:
             raise ValueError(
@@ -46,12 +49,20 @@ class MLP(nn.Module):
         for layer in self.layers:
             init.kaiming_normal_(layer.weight, generator=rng)  # He et al. 2015, eq. 10
             init.zeros_(layer.bias)
+        hidden = self.widths[1:-1]
+        self.norms = nn.ModuleList(nn.BatchNorm1d(width, device=rng.device) for width in hidden if batch_norm)
+        self.drops = nn.ModuleList(nn.Dropout(dropout) for _ in hidden if dropout)
 
     def forward(self, x: Any) -> Tensor:
         """The logits.   (n, d_0) -> (n, d_L)"""
         *hidden, last = self.layers
-        for layer in hidden:
-            x = relu(layer(x))
+        for place, layer in enumerate(hidden):
+            x = layer(x)
+            if len(self.norms):
+                x = self.norms[place](x)
+            x = relu(x)
+            if len(self.drops):
+                x = self.drops[place](x)
         logits: Tensor = last(x)
         return logits
 

@@ -7,6 +7,8 @@ import tensorgrad as tg
 from tensorgrad.models import MLP
 from tensorgrad.random import Generator
 
+MLP_PARAMETERS = 5 * 7 + 7 + 7 * 6 + 6 + 6 * 3 + 3
+
 
 def values(tensor):
     return np.asarray(tensor.tolist())
@@ -94,6 +96,30 @@ def test_each_layer_is_recorded_under_its_own_scope():
     calls = [(record.scope.name, record.op.name) for record in tg.Tape(model(tg.ones((2, 6)))) if record.op]
     layer = ["matrix_transpose", "matmul", "add"]
     assert calls == [*(("layers.0", name) for name in layer), ("", "relu"), *(("layers.1", name) for name in layer)]
+
+
+def test_normalised_units_have_mean_0_and_variance_1_before_the_rectifier():
+    model = MLP((5, 7, 6, 3), Generator(0), batch_norm=True)
+    x = Generator(1).normal(size=(40, 5))
+    z = values(x)
+    for layer in [*model.layers][:-1]:
+        z = z @ values(layer.weight).T
+        z = np.maximum((z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-5), 0)
+    np.testing.assert_allclose(values(model(x).detach()), z @ values(model.layers[-1].weight).T, rtol=1e-4, atol=1e-4)
+    assert sum(theta.size for theta in model.parameters()) == MLP_PARAMETERS + 2 * (7 + 6)
+
+
+def test_dropout_is_of_hidden_units_and_in_training_only():
+    model = MLP((4, 1000, 2), Generator(0), dropout=0.3)
+    seen = []
+    model.drops[0].register_forward_hook(lambda module, args, output: seen.append(output.detach().numpy()))
+    x = tg.ones((1, 4))
+    full = values(MLP((4, 1000, 2), Generator(0))(x).detach())
+    assert values(model(x).detach()).tolist() != full.tolist()
+    model.eval()
+    assert values(model(x).detach()).tolist() == full.tolist()
+    dropped, kept = seen
+    assert (dropped[kept > 0] == 0).mean() == pytest.approx(0.3, abs=0.1)  # of some 500 units that are not 0 anyway
 
 
 @pytest.mark.parametrize("widths", [(), (4,), (4, 0, 2)])
