@@ -35,9 +35,8 @@ EXTRAS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in `arguments`, those of the process by default. Returns the exit status, 0 for success.
 
-    >>> main(["list", "--names"])
-    mlp...
-    0
+    >>> main(["leaderboard", "nowhere"])                    # the reason is on stderr
+    1
     """
     parser = build_parser()
     options = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """The command line."""
 
 import os
+import pkgutil
 import sys
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -9,7 +10,7 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 import pytest
 
 import tensorgrad as tg
-from tensorgrad import cli
+from tensorgrad import cli, recipes
 from tensorgrad.cli import main
 from tensorgrad.data import DataNotFoundError
 from tensorgrad.recipes import RECIPES
@@ -72,6 +73,14 @@ def test_list_gives_every_recipe_a_line(calls, capsys):
     assert all(RECIPES[line.split()[0]].summary in line for line in lines)
     assert main(["list", "--names"]) == 0
     assert capsys.readouterr().out.split() == sorted(RECIPES)
+
+
+def test_every_file_of_recipes_has_a_recipe_and_every_recipe_a_smoke_test():
+    for info in pkgutil.iter_modules(recipes.__path__):
+        assert recipes.recipes_of(import_module(f"tensorgrad.recipes.{info.name}")), f"{info.name}.py has no RECIPE"
+    for name, recipe in RECIPES.items():
+        assert "smoke" in recipe.presets, name
+        assert set(recipe.presets) == set(recipe.takes), name
 
 
 def test_train_hands_its_options_to_the_recipe(calls):
@@ -183,7 +192,7 @@ def test_graph_refuses_an_ending_that_names_no_format(tmp_path, capsys):
 @pytest.mark.parametrize("command", [["train", "mpl"], ["graph", "mpl", "x.svg"]])
 def test_an_unknown_recipe_is_refused_with_those_there_are(command, capsys):
     error = refusal(capsys, *command)
-    assert "there is no recipe 'mpl'; did you mean 'mlp'? (recipes: mlp" in error
+    assert "there is no recipe 'mpl'; did you mean 'mlp'? (recipes: " in error
 
 
 @pytest.mark.parametrize(
