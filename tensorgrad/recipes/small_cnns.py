@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tensorgrad import nn, optim
 from tensorgrad.data import DataLoader, Splits
@@ -100,13 +101,19 @@ def tiny(run: Run) -> nn.Sequential:
 
 
 def train(run: Run, model: nn.Sequential, data: Splits) -> None:
+    """One cycle, with images that are moved a little."""
+    shift = run.settings.shift
+    one_cycle(run, model, data, RandomCrop(28, padding=shift) if shift else None)
+
+
+def one_cycle(run: Run, model: nn.Module, data: Splits, transform: Any) -> None:
     """AdamW in one cycle: the step size rises for a third of the steps and falls to nothing.
 
-    Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
+    transform: of a batch and a generator, or None. Smith & Topin, "Super-convergence: very fast training of neural
+    networks using large learning rates", 2018.
     """
     settings = run.settings
-    moving = RandomCrop(28, padding=settings.shift) if settings.shift else None
-    loader = DataLoader(data.train, settings.batch_size, shuffle=True, generator=run.rng, transform=moving)
+    loader = DataLoader(data.train, settings.batch_size, shuffle=True, generator=run.rng, transform=transform)
     optimizer = optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
     steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
     schedule = optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
