@@ -407,9 +407,17 @@ class TorchGenerator:
         self._second: float | None = None  # the sine of the last pair, when a draw below 16 values ended on its cosine
         self._device = None if device is None else backend.on_device(device).device
 
+    @property
+    def device(self) -> str:
+        """Where the tensors go.
+
+        >>> TorchGenerator(0, device="cpu").device
+        'cpu'
+        """
+        return backend.default_device() if self._device is None else self._device
+
     def _tensor(self, values: Any, shape: tuple[int, ...]) -> Tensor:
-        device = backend.default_device() if self._device is None else self._device
-        return of_array(backend.move(values.reshape(shape), device))
+        return of_array(backend.move(values.reshape(shape), self.device))
 
     def _uniforms(self, count: int) -> Any:
         """float32 multiples of 2^-24 in [0, 1), one 32-bit word each.   -> (count,)"""

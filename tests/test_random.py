@@ -303,6 +303,7 @@ def test_tensors_go_to_the_default_device_unless_another_is_named():
     assert Generator(0).normal(size=2).device == tg.zeros(1).device
     assert TorchGenerator(0).normal(size=2).device == tg.zeros(1).device
     assert TorchGenerator(0, device="cpu").uniform(size=2).device == "cpu"
+    assert (TorchGenerator(0).device, TorchGenerator(0, device="cpu").device) == (tg.zeros(1).device, "cpu")
 
 
 def test_floating_draws_take_the_default_dtype_or_the_one_named():
