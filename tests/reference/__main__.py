@@ -1,7 +1,7 @@
 """All comparisons with PyTorch, thoroughly, and the page that records them.
 
-`HYPOTHESIS_PROFILE=thorough python -m tests.reference [--page docs/beside-pytorch.md] [GROUPS...]`; without --page the
-page is printed. The exit status is 1 if a comparison failed.
+`HYPOTHESIS_PROFILE=thorough python -m tests.reference [--jobs 2] [--page docs/beside-pytorch.md] [GROUPS...]`; without
+--page the page is printed. The exit status is 1 if a comparison failed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import argparse
 import datetime
 import os
 import platform
+import subprocess
 import sys
 import time
 import traceback
 import warnings
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +35,8 @@ arguments as it does for the laws: shapes, memory layouts, axes and options. Gra
 PyTorch's convention. The tables are in `tests/reference/`; `pytest tests/test_against_torch.py` is the same with fewer
 draws.
 
-`HYPOTHESIS_PROFILE={profile} python -m tests.reference --page docs/beside-pytorch.md`, {date}: {minutes:.0f} minutes on
-one core of {machine}, Python {python}, NumPy {numpy}, PyTorch {torch}.
+`HYPOTHESIS_PROFILE={profile} python -m tests.reference --page docs/beside-pytorch.md` at commit {commit}, {date}:
+{minutes:.0f} minutes of one core of {machine}, Python {python}, NumPy {numpy}, PyTorch {torch}.
 
 | group | functions | cases | draws | complex functions | complex draws | failed | seconds |
 | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |
@@ -49,19 +52,16 @@ class Tally:
         self.complex_names: set[str] = set()
         self.seconds = 0.0
 
-    def add(self, comparison: Comparison, only_complex: bool) -> None:
-        """Run one comparison and count it."""
-        begin = time.perf_counter()
-        try:
-            drawn = comparison.run(comparison.draws(settings().max_examples), only_complex)
-        except Exception:
-            traceback.print_exc()
-            self.counts["failed"] += 1
-        else:
-            self.counts["complex draws" if only_complex else "draws"] += drawn
-            (self.complex_names if only_complex else self.names).add(comparison.name)
-        self.counts["cases"] += not only_complex
-        self.seconds += time.perf_counter() - begin
+    def add(self, comparison: Comparison, drawn: list[int | None], seconds: float) -> None:
+        """Count one comparison, by its draws, and those with complex numbers; None where it failed."""
+        self.counts["cases"] += 1
+        self.seconds += seconds
+        for count, kind, names in zip(drawn, ("", "complex "), (self.names, self.complex_names), strict=False):
+            if count is None:
+                self.counts["failed"] += 1
+            else:
+                self.counts[f"{kind}draws"] += count
+                names.add(comparison.name)
 
     def row(self, name: str) -> str:
         """Its line of the table."""
@@ -70,6 +70,35 @@ class Tally:
             f"| {name} | {len(self.names)} | {n['cases']} | {n['draws']:,} | {len(self.complex_names)} | "
             f"{n['complex draws']:,} | {n['failed']} | {self.seconds:.0f} |\n"
         )
+
+
+@cache
+def chosen(groups: tuple[str, ...]) -> list[Comparison]:
+    """The comparisons of these groups, of all if there are none."""
+    return [each for each in comparisons() if not groups or each.group in groups]
+
+
+def measured(groups: tuple[str, ...], number: int) -> tuple[list[int | None], float]:
+    """Run one of these comparisons: its draws, those with complex numbers, and the seconds of the processor."""
+    warnings.simplefilter("ignore")  # PyTorch's, of what it will change and what its copies cost
+    torch.set_num_threads(1)
+    comparison = chosen(groups)[number]
+    drawn: list[int | None] = []
+    begin = time.process_time()
+    for only_complex in (False, True)[: 1 + comparison.takes_complex]:
+        try:
+            drawn.append(comparison.run(comparison.draws(settings().max_examples), only_complex))
+        except Exception:
+            traceback.print_exc()
+            drawn.append(None)
+    print(comparison, file=sys.stderr)
+    return drawn, time.process_time() - begin
+
+
+def commit() -> str:
+    """The short name of the commit that is checked out."""
+    words = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def page(tallies: dict[str, Tally]) -> str:
@@ -82,6 +111,7 @@ def page(tallies: dict[str, Tally]) -> str:
         total.seconds += tally.seconds
     text = HEAD.format(
         profile=os.environ.get("HYPOTHESIS_PROFILE", "dev"),
+        commit=commit(),
         date=datetime.date.today(),
         minutes=total.seconds / 60,
         machine=f"{platform.system()} {platform.machine()}",
@@ -101,19 +131,15 @@ def page(tallies: dict[str, Tally]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reference", description=__doc__.splitlines()[0])
     parser.add_argument("groups", nargs="*", metavar="GROUPS", help=f"of {', '.join(GROUPS)}; all without")
+    parser.add_argument("--jobs", type=int, default=1, help="processes at once, 1 without")
     parser.add_argument("--page", type=Path, help="write the record here")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")  # PyTorch's, of what it will change and what its copies cost
-    torch.set_num_threads(1)
+    groups = tuple(options.groups)
     tallies: dict[str, Tally] = {}
-    for comparison in comparisons():
-        if options.groups and comparison.group not in options.groups:
-            continue
-        tally = tallies.setdefault(comparison.group, Tally())
-        tally.add(comparison, only_complex=False)
-        if comparison.takes_complex:
-            tally.add(comparison, only_complex=True)
-        print(comparison, file=sys.stderr)
+    with ProcessPoolExecutor(options.jobs) as pool:
+        results = pool.map(measured, [groups] * len(chosen(groups)), range(len(chosen(groups))))
+        for comparison, (drawn, seconds) in zip(chosen(groups), results, strict=True):
+            tallies.setdefault(comparison.group, Tally()).add(comparison, drawn, seconds)
     text = page(tallies)
     if options.page is None:
         print(text)
