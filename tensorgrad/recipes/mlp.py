@@ -11,13 +11,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tensorgrad import optim
-from tensorgrad.creation import asarray
 from tensorgrad.data import DataLoader, Splits, digits
 from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
 from tensorgrad.train import Accuracy, Schedule, figures
 from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
-from tensorgrad.train.parts import first_rows, flattened
+from tensorgrad.train.parts import first_rows, flattened, noisy
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -89,16 +88,6 @@ def train(run: Run, model: MLP, data: Splits) -> None:
         model, optimizer, cross_entropy, metrics={"accuracy": Accuracy()}, callbacks=(Schedule(schedule),)
     )
     trainer.fit(loader, evaluation(data), epochs=settings.epochs)
-
-
-def noisy(sigma: float) -> Any:
-    """A transform that adds fresh normal noise of size sigma to the images of a batch."""
-
-    def add_noise(batch: Any, generator: Any) -> Any:
-        x, y = batch
-        return x + sigma * asarray(generator.normal(size=x.shape), device=x.device), y
-
-    return add_noise
 
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────

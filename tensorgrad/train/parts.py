@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tensorgrad import data as sets
+from tensorgrad.creation import asarray
 from tensorgrad.data import Splits, TensorDataset
 from tensorgrad.ops import interpolate, pad
 
@@ -51,6 +52,25 @@ def with_inputs(data: Splits, change: Callable[[Any], Any]) -> Splits:
 def flattened(data: Splits) -> Splits:
     """Inputs as rows of numbers.   (n, ...) -> (n, k)"""
     return with_inputs(data, lambda x: x.reshape((x.shape[0], -1)))
+
+
+def noisy(sigma: float, shape: Any = None) -> Callable[[Any, Any], Any]:
+    """A transform for a DataLoader: fresh normal noise of deviation sigma on the inputs of each batch, of any shape.
+
+    shape (d, d): a factor L, as of `cholesky`, that gives rows of length d noise of the covariance sigma^2 L L^T.
+
+    >>> from tensorgrad.random import Generator
+    >>> x, y = sets.moons(train=4, test=1).train.tensors
+    >>> bool((noisy(0.0)((x, y), Generator(0))[0] == x).all())
+    True
+    """
+
+    def add_noise(batch: Any, generator: Any) -> Any:
+        x, *rest = batch
+        noise = asarray(generator.normal(size=x.shape), device=x.device)
+        return x + sigma * (noise if shape is None else noise @ shape.T), *rest
+
+    return add_noise
 
 
 def digits_as_mnist() -> Splits:

@@ -2,8 +2,10 @@
 
 import pytest
 
+import tensorgrad as tg
 from tensorgrad.data import moons
-from tensorgrad.train.parts import digits_as_mnist, first_rows, flattened, held_out, with_inputs
+from tensorgrad.random import Generator
+from tensorgrad.train.parts import digits_as_mnist, first_rows, flattened, held_out, noisy, with_inputs
 
 
 def test_the_first_rows_are_kept_with_their_targets():
@@ -43,3 +45,18 @@ def test_rows_held_out_come_from_the_training_part_and_take_the_place_of_the_tes
         assert len(held) == 30
     assert "in place of the test set" in split.provenance.note
     assert held_out(data, None) is data
+
+
+def test_noise_is_fresh_in_every_batch_and_leaves_targets_alone():
+    x, y = tg.zeros((1000, 4)), tg.ones(1000)
+    changed, same = noisy(0.2)((x, y), Generator(0))
+    assert same is y
+    assert float(changed.std()) == pytest.approx(0.2, rel=0.05)
+    assert noisy(0.2)((x, y), Generator(1))[0].tolist() != changed.tolist()
+
+
+def test_noise_has_the_covariance_that_it_is_given():
+    factor = tg.asarray([[1.0, 0.0], [2.0, 0.5]])
+    noise, _ = noisy(2.0, factor)((tg.zeros((4000, 2)), tg.ones(4000)), Generator(0))
+    found, expected = noise.T @ noise / 4000, 4 * factor @ factor.T
+    assert float(abs(found - expected).max()) < 0.1 * float(expected.max())
