@@ -290,7 +290,11 @@ def _parts(scope: str) -> list[str]:
 
 
 def boxes(graph: Graph) -> Box:
-    """The scopes of a graph, nested. A box that would hold nothing but one other box is left out."""
+    """The scopes of a graph, nested.
+
+    A box that would hold nothing but one other box is left out, and so is one that holds nothing but boxes when a path
+    leaves it and comes back, as between the layers of a list: no picture with all arrows one way can have it.
+    """
     root = Box("", "")
     found = {"": root}
     for node in graph.nodes.values():
@@ -303,6 +307,13 @@ def boxes(graph: Graph) -> Box:
         found[node.scope].nodes.append(node.key)
     for box in reversed(found.values()):  # children stand after their parents, so go from the inside out
         box.inside = [_only_child(child) for child in box.inside]
+    left = _followers(graph)
+    for box in reversed(found.values()):
+        box.inside = [
+            each
+            for child in box.inside
+            for each in (child.inside if not child.nodes and _is_entered_again(child, left) else [child])
+        ]
     todo = [root]
     while todo:
         box = todo.pop()
@@ -314,6 +325,33 @@ def boxes(graph: Graph) -> Box:
 
 def _only_child(box: Box) -> Box:
     return box.inside[0] if len(box.inside) == 1 and not box.nodes else box
+
+
+def _followers(graph: Graph) -> dict[str, list[str]]:
+    """The nodes that use what each node made."""
+    following: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        following.setdefault(edge.tail, []).append(edge.head)
+    return following
+
+
+def _is_entered_again(box: Box, following: Mapping[str, list[str]]) -> bool:
+    """Whether a path leads from a node of this box to a node outside and back into the box."""
+    todo, own = [box], set()
+    while todo:
+        each = todo.pop()
+        own.update(each.nodes)
+        todo += each.inside
+    outside = {head for key in own for head in following.get(key, []) if head not in own}
+    ahead = list(outside)
+    while ahead:
+        for head in following.get(ahead.pop(), []):
+            if head in own:
+                return True
+            if head not in outside:
+                outside.add(head)
+                ahead.append(head)
+    return False
 
 
 def label_in(name: str, outer: str) -> str:

@@ -262,3 +262,23 @@ def test_a_node_with_a_nan_raises_an_alarm():
     drawn = graph(tg.exp(x), {"x": x}, with_values=True)
     assert by_title(drawn, "exp").alarm
     assert not any(node.alarm for node in graph(tg.exp(x)).nodes.values())
+
+
+def test_a_list_of_boxes_with_something_between_them_has_no_box_of_its_own():
+    y = nets.leaf(2)
+    for place in range(3):
+        with tg.scope(f"model.layers.{place}"):
+            y = tg.exp(tg.sin(y))
+        y = tg.relu(y)
+    root = boxes(graph(y))
+    assert [box.name for box in root.inside] == ["model.layers.0", "model.layers.1", "model.layers.2"]
+    assert len(root.nodes) == 3  # what stands between and after
+
+
+def test_a_module_that_is_used_again_keeps_its_box():
+    y = nets.leaf(2)
+    for _ in range(2):
+        with tg.scope("cell"):
+            y = tg.exp(y)
+        y = tg.relu(y)
+    assert [box.name for box in boxes(graph(y)).inside] == ["cell"]
