@@ -8,6 +8,8 @@
 
 Architectures, evaluation and the 12 epochs are the rows'; optimizer, schedule and augmentation are free. Settings are
 chosen with `--set held_out=10000`, which measures on the last 10,000 training images and leaves the test set closed.
+There, with one seed, `mnist-cnn-small` reached 98.26 % in batches of 100 with a step size of 0.01, and 98.58 % with the
+settings below; the other two networks take them over.
 """
 
 from __future__ import annotations
@@ -34,9 +36,9 @@ class Settings:
     """What a run can be told. images: how many training images to use, all of them when None."""
 
     epochs: int = 12
-    batch_size: int = 100
-    learning_rate: float = 1e-2
-    weight_decay: float = 1e-2
+    batch_size: int = 50
+    learning_rate: float = 2e-2
+    weight_decay: float = 5e-2
     shift: int = 1  # pixels by which each training image is moved at most, anew in every epoch
     images: int | None = None
     held_out: int | None = None  # training images to measure on in place of the test set
@@ -44,7 +46,7 @@ class Settings:
 
 
 PRESETS = {
-    "smoke": Settings(epochs=2, batch_size=16, shift=0, images=400, stand_in=True),
+    "smoke": Settings(epochs=2, batch_size=16, learning_rate=1e-2, shift=0, images=400, stand_in=True),
     "quick": Settings(),
 }
 
