@@ -34,7 +34,8 @@ class Settings:
 
     epochs: int = 5
     batch_size: int = 5
-    learning_rate: float = 0.05
+    learning_rate: float = 0.2
+    matrix_rate: float = 0.02  # for the matrix of 3,380 inputs, all of them positive, which add up
     momentum: float = 0.9
     decayed: bool = True  # the step size falls along half a cosine
     images: int = 1000
@@ -44,7 +45,9 @@ class Settings:
 
 PRESETS = {
     "smoke": Settings(epochs=2, batch_size=5, images=100, stand_in=True),
-    "single": Settings(batch_size=1, learning_rate=0.1, momentum=0.0, decayed=False),  # as the row trains
+    "single": Settings(
+        batch_size=1, learning_rate=0.1, matrix_rate=0.1, momentum=0.0, decayed=False
+    ),  # as the row trains
     "quick": Settings(),
 }
 
@@ -132,7 +135,10 @@ def train(run: Run, model: nn.Sequential, data: Splits) -> None:
     """Gradient descent with momentum and a step size that falls along half a cosine, then a race of batch sizes."""
     settings = run.settings
     loader = DataLoader(data.train, settings.batch_size, shuffle=True, generator=run.rng)
-    optimizer = optim.SGD(model.parameters(), lr=settings.learning_rate, momentum=settings.momentum)
+    matrix = model[4].weight
+    others = [theta for theta in model.parameters() if theta is not matrix]
+    groups = [{"params": others}, {"params": [matrix], "lr": settings.matrix_rate}]
+    optimizer = optim.SGD(groups, lr=settings.learning_rate, momentum=settings.momentum)
     callbacks: tuple[Schedule, ...] = ()
     if settings.decayed:
         steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)

@@ -64,5 +64,6 @@ def test_a_run_learns_and_says_how_fast_it_was(tmp_path):
 
 def test_the_preset_single_is_the_rows_training():
     settings = RECIPE.settings("single")
-    assert (settings.batch_size, settings.learning_rate, settings.momentum, settings.decayed) == (1, 0.1, 0.0, False)
+    assert (settings.batch_size, settings.momentum, settings.decayed) == (1, 0.0, False)
+    assert (settings.learning_rate, settings.matrix_rate) == (0.1, 0.1)
     assert (settings.images, settings.epochs) == (1000, 5)
