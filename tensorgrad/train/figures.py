@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 from tensorgrad.io import replacing
 from tensorgrad.train.metrics.metric import on_host
 
-_STYLES = (":", "--", "-.")
+_STYLES = (":", "--", "-.", (0, (6, 1)), (0, (1, 3)))  # the last two are dash and gap in points
 _COLOURS = {"train": "tab:blue", "validation": "tab:green", "test": "tab:orange"}
 
 
@@ -64,7 +65,7 @@ def curves(
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=8)
+            axes.legend(edgecolor="none", fontsize=8)  # on paper, for lines pass below it
     if title:
         figure.suptitle(title, fontsize=10)
     save_figure(figure, path)
@@ -86,7 +87,7 @@ def _across(
         if not known:
             continue
         level = scale * figures[known[-1]]
-        style = {"color": "0.5", "linestyle": _STYLES[place % 3], "linewidth": 1}
+        style = {"color": "0.5", "linestyle": _STYLES[place % len(_STYLES)], "linewidth": 1}
         label = f"{name}, {known[-1].removesuffix(figure_name).rstrip('_')}"
         if low - reach <= level <= high + reach:
             axes.axhline(level, label=label, **style)
@@ -139,7 +140,10 @@ def sample_sheet(
     columns = min(columns, len(images))
     rows = math.ceil(len(images) / columns)
     lines = 1 + max((label.count("\n") for label in labels), default=0) if labels is not None else 0
-    figure = new_figure(1.1 * columns, (1.1 + 0.2 * lines) * rows + (0.4 if title else 0))
+    width = max(1.1 * columns, 2.4)
+    title = textwrap.fill(title, int(13 * width))  # about so many characters an inch
+    headroom = 0.2 * (title.count("\n") + 2) if title else 0
+    figure = new_figure(width, (1.1 + 0.2 * lines) * rows + headroom)
     grid = np.ravel(figure.subplots(rows, columns, squeeze=False))
     for place, axes in enumerate(grid):
         axes.axis("off")
@@ -186,7 +190,7 @@ def mistakes(path: str | Path, images: Any, probabilities: Any, y: Any, classes:
 
     images as in `sample_sheet`, probabilities (n, k), y (n,) the true classes. Draws nothing where there are none.
     """
-    probabilities, y = on_host(probabilities), on_host(y)
+    images, probabilities, y = on_host(images), on_host(probabilities), on_host(y)
     answered = probabilities.argmax(axis=1)
     wrong = np.flatnonzero(answered != y)
     worst = wrong[np.argsort(-probabilities[wrong, answered[wrong]], kind="stable")][:24]
@@ -195,4 +199,5 @@ def mistakes(path: str | Path, images: Any, probabilities: Any, y: Any, classes:
     labels = [
         f"{classes[answered[row]]}: {probabilities[row, answered[row]]:.0%}\ntruly {classes[y[row]]}" for row in worst
     ]
-    sample_sheet(path, on_host(images)[worst], labels, title)
+    ends = float(images.min()), float(images.max())  # of all, for pixels may have been normalised
+    sample_sheet(path, images[worst], labels, title, value_range=ends)

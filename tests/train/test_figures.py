@@ -70,6 +70,29 @@ def test_a_sheet_shows_every_image_with_its_line(tmp_path, drawn, shape):
     assert [texts(each) for each in axes[:5]] == [["a"], ["b"], ["c"], ["d"], ["e"]]
 
 
+def test_a_title_is_no_wider_than_a_sheet_of_two_images(tmp_path, drawn):
+    figures.sample_sheet(tmp_path / "s.png", tg.ones((2, 4, 4)), None, "most confident mistakes of a model on a set")
+    figure = drawn["s.png"]
+    extent = figure._suptitle.get_window_extent(
+        pytest.importorskip("matplotlib.backends.backend_agg").FigureCanvasAgg(figure).get_renderer()
+    )
+    assert 0 < extent.x0 < extent.x1 < figure.bbox.width
+
+
+def test_mistakes_on_normalised_pixels_keep_their_greys(tmp_path, drawn):
+    images = np.full((2, 2, 2), -0.4)
+    images[1, 0, 0] = 2.8
+    figures.mistakes(tmp_path / "m.png", images, np.array([[0.9, 0.1]] * 2), np.array([1, 1]), "ab", "title")
+    assert [each.images[0].get_clim() for each in drawn["m.png"].axes] == [(-0.4, 2.8)] * 2
+
+
+def test_five_baselines_have_five_kinds_of_line(tmp_path, drawn):
+    baselines = {name: {"test_loss": 1.0 + place} for place, name in enumerate("abcde")}
+    rows = [{"epoch": 1, "test_loss": 1.0}, {"epoch": 2, "test_loss": 5.0}]
+    figures.curves(tmp_path / "c.png", rows, {"loss": "nats"}, baselines)
+    assert len({str(line._dash_pattern) for line in drawn["c.png"].axes[0].lines[1:]}) == 5
+
+
 def test_mistakes_come_with_the_most_confident_first(tmp_path, drawn):
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01]])
     figures.mistakes(tmp_path / "m.png", np.ones((4, 2, 2)), probabilities, np.array([1, 1, 1, 0]), "ab", "title")
