@@ -106,10 +106,11 @@ def draw(run: Run, model: nn.ModuleDict, data: Splits) -> None:
     axes.invert_yaxis()
     known = {name: 100 - 100 * each["test_accuracy"] for name, each in run.baselines.items()}
     for style, (name, error) in zip((":", "--"), sorted(known.items(), key=lambda each: each[1]), strict=False):
-        axes.axvline(error, color="0.5", linestyle=style, linewidth=1, label=f"{name}, of 5,000 images")
+        axes.axvline(error, color="0.5", linestyle=style, linewidth=1, label=name)
     title = f"nine MLPs on {data.provenance.name}, {run.settings.epochs} epochs"
     axes.set(xlabel="test images that are answered wrongly (%)", ylabel="modules", title=title)
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.margins(x=0.1)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figures.save_figure(figure, run.figure("families"))
 
 

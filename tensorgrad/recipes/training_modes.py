@@ -104,7 +104,7 @@ def measure(run: Run, model: nn.ModuleDict, data: Splits) -> dict[str, float]:
 
 def draw(run: Run, model: nn.ModuleDict, data: Splits) -> None:
     """Accuracy over the number of images that were looked at, on a logarithmic axis."""
-    figure = figures.new_figure(6.5, 4.0)
+    figure = figures.new_figure(8.5, 4.0)
     axes = figure.subplots()
     for mode, size in zip(MODES, (run.settings.batch_size, 1, len(data.train)), strict=True):
         rows = run.trainers[mode].history
@@ -112,10 +112,10 @@ def draw(run: Run, model: nn.ModuleDict, data: Splits) -> None:
         axes.semilogx(steps, accuracies, marker=".", label=f"{mode}: {rows[-1]['step']:,} steps of {size:,}")
     known = {name: 100 * each["test_accuracy"] for name, each in run.baselines.items() if name != "majority class"}
     for style, (name, level) in zip((":", "--"), known.items(), strict=True):
-        axes.axhline(level, color="0.5", linestyle=style, linewidth=1, label=f"{name}, of 5,000 images")
+        axes.axhline(level, color="0.5", linestyle=style, linewidth=1, label=name)
     axes.set(xlabel="images looked at", ylabel="test accuracy (%)", title=f"three samplers on {data.provenance.name}")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     figures.save_figure(figure, run.figure("modes"))
 
 
