@@ -103,17 +103,17 @@ def _hermitian_part(xp: Any, x: Array) -> Array:
     return (x + (xp.conj(other) if xp.isdtype(x.dtype, "complex floating") else other)) * 0.5
 
 
-def _without_rounding(differences: Array, values: Array) -> Array:
-    """Differences of eigenvalues or singular values; 0 for those that are nothing but rounding."""
-    rounding = 4.0 * float(np.finfo(values.dtype).eps) * sum(abs(raw(values)), axis=-1)
-    return where(abs(raw(differences)) <= rounding[..., None, None], 0.0, differences)
+def _divisors(x: Array, values: Array) -> Array:
+    """x, sums or differences of eigenvalues or of singular values; NaN for those that are nothing but rounding."""
+    rounding = 4.0 * float(np.finfo(values.dtype).eps) * sum(abs(values), axis=-1)
+    return where(abs(x) <= rounding[..., None, None], np.nan, x)
 
 
 def _refuse_phases(turned: Array, gradient: Array, what: str) -> None:
     """Raise where a complex loss depends, beyond rounding, on the phases of vectors."""
     host = to_numpy(raw(turned))
-    rounding = 0.01 * np.abs(to_numpy(raw(gradient))).max(initial=0.0) + 100 * np.finfo(host.dtype).eps
-    if (np.abs(host) > rounding).any():
+    rounding = 0.01 * (np.abs(to_numpy(raw(gradient))).max(initial=0.0) + _small(host.dtype))
+    if not np.allclose(host, 0.0, atol=rounding):
         raise ValueError(
             f"{what}, which are arbitrary, so it has no gradient; use functions that no phase changes, such as "
             "abs(v) ** 2 or v diag(f) v^H"
@@ -182,11 +182,12 @@ def det(xp: Any, x: Array, /) -> Array:
 
 
 def _det_dx(g: Array, x: Array, out: Array) -> Array:
-    if not (to_numpy(raw(out)) == 0).any():
-        inverse = inv(x)
-        if _well_conditioned(x, inverse):
-            return (g * out)[..., None, None] * inverse.mT
-    return g[..., None, None] * _cofactors(x)
+    n, _ = x.shape[-2:]
+    # A stack is split where its most singular matrix is.
+    rank = int(np.linalg.matrix_rank(to_numpy(raw(x)), rtol=_small(x.dtype)).min(initial=n))
+    if rank == n and to_numpy(raw(out)).all():
+        return (g * out)[..., None, None] * inv(x).mT
+    return g[..., None, None] * _cofactors(x, n, min(rank, n - 1))
 
 
 def _small(dtype: Any) -> float:
@@ -194,28 +195,20 @@ def _small(dtype: Any) -> float:
     return float(np.sqrt(np.finfo(dtype).eps))
 
 
-def _well_conditioned(x: Array, inverse: Array) -> bool:
-    size, inverse_size = (np.linalg.norm(to_numpy(raw(each)), axis=(-2, -1)) for each in (x, inverse))
-    return bool((size * inverse_size * _small(x.dtype) <= 1.0).all())
-
-
-def _cofactors(x: Array) -> Array:
-    """The derivative of det(x) for matrices near a singular one, to any order.   (..., n, n) -> (..., n, n)
+def _cofactors(x: Array, n: int, rank: int) -> Array:
+    """The derivative of det(x) for matrices near one of this rank, to any order.   (..., n, n) -> (..., n, n)
 
     With unitary U and V, taken as constants, y = U^H x V has the small singular values in its last corner d.
     det(y) = det(a) det(s), s = d - c a^-1 b: what would divide by 0 is the last factor, and that is a polynomial.
     """
-    u, values, vh = svd_parts(raw(x))
-    host = to_numpy(values)
-    large = host > host.max(axis=-1, keepdims=True) * _small(host.dtype)
-    rank = min(int(large.sum(axis=-1).min()), host.shape[-1] - 1)  # a stack is split where its most singular matrix is
+    u, _, vh = svd_parts(raw(x))
     y = matmul(matmul(adjoint(u), x), adjoint(vh))
     a, b, c, d = y[..., :rank, :rank], y[..., :rank, rank:], y[..., rank:, :rank], y[..., rank:, rank:]
     a_inv = inv(a)
     left, right = matmul(c, a_inv), matmul(a_inv, b)
     s = d - matmul(left, b)
-    s_adj = _adjugate(s)
-    det_s = trace(matmul(s, s_adj)) / s.shape[-1]
+    s_adj = _adjugate(s, n - rank)
+    det_s = trace(matmul(s, s_adj)) / (n - rank)
     # d det(y) = det(a) (det(s) tr(a^-1 da) + tr(adj(s) ds))
     gd = s_adj.mT
     ga = det_s[..., None, None] * a_inv.mT + matmul(left.mT, matmul(gd, right.mT))
@@ -225,11 +218,14 @@ def _cofactors(x: Array) -> Array:
     return size[..., None, None] * matmul(matmul(conjugate(u), concat([upper, lower], axis=-2)), conjugate(vh))
 
 
-def _adjugate(x: Array) -> Array:
-    """adj(x), with x adj(x) = det(x) 1, by the recurrence of Faddeev and LeVerrier, which divides by no element."""
+def _adjugate(x: Array, n: int) -> Array:
+    """adj(x), with x adj(x) = det(x) 1, by the recurrence of Faddeev and LeVerrier, which divides by no element.
+
+    (..., n, n) -> (..., n, n)
+    """
     one = identity_like(x)
     result = x * 0.0 + one
-    for step in range(1, x.shape[-1]):
+    for step in range(1, n):
         product = matmul(x, result)
         result = trace(product)[..., None, None] / step * one - product
     return result
@@ -341,7 +337,7 @@ def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
 
     >>> import tensorgrad as tg
     >>> q, r = tg.qr(tg.asarray([[3.0], [4.0]]))
-    >>> abs(r.item())
+    >>> abs(r).item()
     5.0
     """
     check_matrices(x, "qr")
@@ -359,9 +355,9 @@ def eigh(xp: Any, x: Array, /) -> Any:
     """x = V diag(w) V^H: eigenvalues upwards, and eigenvectors as columns.   (..., n, n) -> (..., n), (..., n, n)
 
     Of x only the Hermitian part is read, so its gradient is Hermitian. Eigenvectors of eigenvalues that are equal, to
-    rounding, have no derivative: what uses eigenvectors has a gradient of NaN or infinity there, also where their
-    arbitrary choice cancels, as in V f(w) V^H, for that cannot be seen from here. What uses the eigenvalues alone is
-    right. Complex eigenvectors have an arbitrary phase: a loss that depends on it raises in the sweep. Giles, 2008.
+    rounding, have no derivative: what uses eigenvectors has a gradient of NaN there, also where their arbitrary choice
+    cancels, as in V f(w) V^H, for that cannot be seen from here. What uses the eigenvalues alone is right. Complex
+    eigenvectors have an arbitrary phase: a loss that depends on it raises in the sweep. Giles, 2008.
 
     >>> import tensorgrad as tg
     >>> tg.eigh(tg.asarray([[3.0, 0.0], [0.0, 2.0]])).eigenvalues
@@ -376,13 +372,12 @@ def _eigh_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
     (g_w, g_v), (w, v) = g, out
     one = identity_like(v)
     middle = g_w[..., None, :] * one
-    if not used[1]:
-        return (conjugate(matmul(matmul(v, middle), adjoint(v))),)
-    turned = matmul(adjoint(v), conjugate(g_v))
-    if v.dtype.kind == "c":
-        _refuse_phases(imag(diagonal(turned)), g_v, "eigh: the loss depends on the phases of the eigenvectors")
-    gaps = _without_rounding(w[..., None, :] - w[..., :, None], w)
-    middle = middle + turned * (1.0 - one) / (gaps + one)
+    if used[1]:
+        turned = matmul(adjoint(v), conjugate(g_v))
+        if v.dtype.kind == "c":
+            _refuse_phases(imag(diagonal(turned)), g_v, "eigh: the loss depends on the phases of the eigenvectors")
+        gaps = _divisors(w[..., None, :] - w[..., :, None], w)
+        middle = middle + turned / where(one == 1.0, np.inf, gaps)
     return (conjugate(hermitian(matmul(matmul(v, middle), adjoint(v)))),)
 
 
@@ -424,18 +419,20 @@ def _svd_parts_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
         return (conjugate(matmul(matmul(u, middle), vh)),)
     g_u, g_vh = conjugate(g_u), conjugate(g_vh)
     left, right = matmul(adjoint(u), g_u), matmul(vh, adjoint(g_vh))
-    small = _without_rounding(s[..., None, :], s)  # an s of 0 is divided by where its vectors are free to turn
+    rows, columns = s[..., None, :], s[..., :, None]
+    # Divided by infinity is what the diagonal has no part in; by twice s, what turns a pair of complex vectors.
+    gaps, sums = where(one == 1.0, np.inf, _divisors(rows - columns, s)), _divisors(rows + columns, s)
     if u.dtype.kind == "c":
         both = concat([g_u.mT, g_vh], axis=-1)
         _refuse_phases(
             imag(diagonal(left + right)), both, "svd: the loss depends on the phases of the singular vectors"
         )
-        middle = middle + one * (1j * imag(diagonal(left))[..., None, :] / small)
+    else:
+        sums = where(one == 1.0, np.inf, sums)
     left, right = left - adjoint(left), right - adjoint(right)
-    rows, columns = s[..., None, :], s[..., :, None]
-    gaps = _without_rounding(rows - columns, s) * (rows + columns)
-    middle = middle + (left * rows + columns * right) * (1.0 - one) / (gaps + one)
+    middle = middle + ((left + right) / gaps + (left - right) / sums) * 0.5
     found = matmul(matmul(u, middle), vh)
+    small = _divisors(rows, s)
     if u.shape[-2] > u.shape[-1]:  # what leaves the span of U
         across = g_u / small
         found = found + matmul(across - matmul(u, matmul(adjoint(u), across)), vh)
@@ -461,7 +458,7 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
     k = min(m, n). With full_matrices, as the standard's default has it, U is (m, m) and Vh (n, n); the vectors that
     this adds are arbitrary, so where m and n differ it has no gradient, and says so when it is called. Vectors of equal
     singular values, and where m and n differ or x is complex those of one that is 0, have no derivative: what uses
-    vectors has a gradient of NaN or infinity there. Complex vectors have an arbitrary phase: a loss that depends on it
+    vectors has a gradient of NaN there. Complex vectors have an arbitrary phase: a loss that depends on it
     raises in the sweep. Townsend, 2016; Wan & Zhang, 2019.
 
     >>> import tensorgrad as tg

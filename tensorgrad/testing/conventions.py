@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad import backend, ops
+from tensorgrad.backend import default_device
 from tensorgrad.tensor import Tensor
 
 Convention = Callable[[], None]
@@ -47,7 +48,7 @@ def limit(*names: str) -> Callable[[Convention], Convention]:
 
 def _leaf(values: Any, dtype: Any = None) -> Tensor:
     dtype = ("complex128" if np.iscomplexobj(values) else "float64") if dtype is None else dtype
-    return Tensor(values, requires_grad=True, dtype=dtype)
+    return Tensor(values, requires_grad=True, dtype=dtype, device=default_device())
 
 
 def _slopes(function: Callable[..., Any], *values: Any) -> list[Any]:
@@ -480,23 +481,50 @@ def vectors_of_diagonal_and_singular_matrices() -> None:
 @limit("eigh", "svd")
 @convention("eigh", "eigvalsh", "svd_parts", "svdvals")
 def equal_eigenvalues() -> None:
-    """Where eigenvalues or singular values are equal, to rounding, what is made of the values has a gradient, what is
-    made of the vectors one of NaN or infinity, even where it would not depend on their choice.
+    """Where eigenvalues or singular values are equal, to 4 eps of their sum, what is made of the values has a gradient,
+    what is made of the vectors one of NaN, even where it would not depend on their choice.
     """
-    one = [[1.0, 0.0], [0.0, 1.0]]
+    one, eps = np.eye(2), float(np.finfo(np.float64).eps)
     for values in (ops.eigvalsh, ops.svdvals, lambda x: ops.eigh(x).eigenvalues, lambda x: ops.svd(x).S):
         _expect(_slopes(lambda x, values=values: ops.sum(values(x) ** 2), one), [[[2, 0], [0, 2]]])
-    with np.errstate(all="ignore"):
-        for vectors in (lambda x: ops.eigh(x).eigenvectors, lambda x: ops.svd(x).U):
-            weighted = _slopes(lambda x, vectors=vectors: ops.cumulative_sum(vectors(x), axis=0), one)
-            if np.isfinite(weighted).all():
-                raise AssertionError("a finite gradient where there is none")
-        for x in ([[0.0, 0.0], [0.0, 0.0]], one, [[1.0, 1e-17], [1e-17, 1.0]]):  # sin of x, whose gradient is finite
-            if np.isfinite(_slopes(lambda x: _sine(x) * ops.asarray([[1.0, 2.0], [3.0, 4.0]]), x)).any():
-                raise AssertionError("a finite gradient where the rule cannot know it")
-        tall = _slopes(lambda x: _product(ops.svd(x, full_matrices=False)), [[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])
-        if np.isfinite(tall).any():
-            raise AssertionError("a finite gradient where a singular value is 0")
+    vectors = (lambda x: ops.eigh(x).eigenvectors, lambda x: ops.svd(x).U, lambda x: ops.svd(x).Vh)
+    equal = (
+        one,
+        np.zeros((2, 2)),
+        [[1.0, 1e-17], [1e-17, 1.0]],
+        np.diag([1.0, 1 + 8 * eps]),
+        np.diag([-1 - 8 * eps, -1]),
+    )
+    apart = np.stack([np.diag([1.0, 1 + 9 * eps]), np.diag([100.0, 200.0])])
+    with np.errstate(divide="raise", invalid="ignore"):
+        for function in vectors:
+            for x in equal:
+                _expect_nan(lambda x, function=function: ops.cumulative_sum(function(x), axis=0), x)
+            if not np.isfinite(
+                _slopes(lambda x, function=function: ops.cumulative_sum(function(x), axis=0), apart)
+            ).all():
+                raise AssertionError("no gradient where values differ")
+        for x in equal:  # sin of x, whose gradient is finite
+            _expect_nan(lambda x: _sine(x) * ops.asarray([[1.0, 2.0], [3.0, 4.0]]), x)
+
+
+@limit("svd")
+@convention("svd_parts")
+def singular_values_of_zero() -> None:
+    """What is made of the vectors of `svd` has a gradient of NaN where a singular value is 0, to 4 eps of their sum,
+    and the matrix is complex or not square; of a real square matrix it has one.
+    """
+    with np.errstate(divide="raise", invalid="ignore"):
+        for small in (0.0, 1e-17):
+            tall = np.asarray([[1.0, 0.0], [0.0, small], [0.0, 0.0]])
+            for x in (tall, tall.T, tall[:2] * (1 + 0j)):
+                _expect_nan(lambda x: ops.real(_product(ops.svd(x, full_matrices=False))), x)
+            _expect(_slopes(lambda x: _product(ops.svd(x)), tall[:2]), [[[1, 1], [1, 1]]])
+
+
+def _expect_nan(function: Callable[..., Any], x: Any) -> None:
+    if not np.isnan(_slopes(function, x)).all():
+        raise AssertionError("a gradient where the rule cannot know it")
 
 
 def _sine(x: Any) -> Any:
