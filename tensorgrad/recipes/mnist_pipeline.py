@@ -2,7 +2,7 @@
 
 784-128-64-10 (109,386 parameters), batches of 64 in the order of the files, Adam, 5 epochs, accuracy on all three
 parts; the row prints no result, and 97.8 % of the test images is the aim. Split, order, network and length are the
-row's, the learning rate and its course are free; they are chosen by the validation part, which is never trained on.
+row's, the learning rate and its course are free; they are to be chosen by the validation part, never trained on.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A block is x + relu(BN(Wx + b)), of the twin relu(BN(Wx + b)); the row counts linear layers, norms and rectifiers, and
 has no figure, so 98.41 %, the best of its source's MLPs, is the aim. Networks and batches of 100 are the row's;
-optimizer, schedule and augmentation are those of `mnist-mlp`, chosen on images held out of the training part. Both
+optimizer, schedule and augmentation are those of `mnist-mlp`, tried on images held out of the training part. Both
 twins are trained alike, from the same first weights, on the same batches. `--set blocks=30` makes them deeper.
 """
 
@@ -107,14 +107,15 @@ def measure(run: Run, model: nn.ModuleDict, data: Splits) -> dict[str, float]:
 
 
 def draw(run: Run, model: nn.ModuleDict, data: Splits) -> None:
-    """The twins' curves side by side."""
+    """The twins' curves side by side; errors in place of accuracies, for a logarithmic axis."""
     rows = [{"epoch": row["epoch"]} for row in run.trainers["residual"].history]
     for twin in TWINS:
-        for row, measured_row in zip(rows, run.trainers[twin].history, strict=True):
-            row |= {f"{twin}_{what}": measured_row[f"test_{what}"] for what in ("loss", "accuracy")}
-    panels = {"loss": "test cross-entropy (nats)", "accuracy": "test accuracy (%)"}
+        for row, of_twin in zip(rows, run.trainers[twin].history, strict=True):
+            row |= {f"{twin}_loss": of_twin["test_loss"], f"{twin}_error": 1 - of_twin["test_accuracy"]}
+    known = {name: {"test_error": 1 - each["test_accuracy"]} for name, each in run.baselines.items()}
+    panels = {"loss": "test cross-entropy (nats)", "error": "share of test images answered wrongly"}
     title = f"residual MLP of {run.settings.blocks} blocks and its plain twin, seed {run.seed}"
-    figures.curves(run.figure("twins"), rows, panels, run.baselines, title)
+    figures.curves(run.figure("twins"), rows, panels, known, title)
 
 
 def graph(run: Run, model: nn.ModuleDict) -> Any:
