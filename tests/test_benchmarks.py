@@ -14,6 +14,7 @@ TINY = {
     "overhead": ["--length", "2", "--rounds", "3", "--seconds", "0"],
     "imports": ["--rounds", "1"],
     "scale": ["--sizes", "40", "400", "--fans", "10", "100", "--rounds", "2"],
+    "training": ["--rows", "256", "--rounds", "2"],
 }
 
 
@@ -148,3 +149,18 @@ def test_a_ratio_is_taken_within_each_round(benchmark):
     assert timing.Figure("bytes", 300.0, goal=400).verdict == "holds"
     assert timing.ratio("ours", ours, peer, goal=0.2).verdict == "missed"
     assert timing.ratio("ours", ours, peer).verdict == ""
+
+
+def test_training_has_both_loops_and_refuses_to_time_different_steps(benchmark, results, monkeypatch):
+    details = results("training")[0]["details"]
+    assert set(details["seconds in all"]) == {"tensorgrad", "numpy"}
+    training = benchmark("training")
+    slower = training.of_numpy
+
+    def other_rate(x, y):
+        monkeypatch.setattr(training, "RATE", 2e-3)
+        return slower(x, y)
+
+    monkeypatch.setattr(training, "of_numpy", other_rate)
+    with pytest.raises(AssertionError, match="tolerance"):
+        training.check()
