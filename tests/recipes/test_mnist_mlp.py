@@ -1,5 +1,7 @@
 """The recipes `mnist-mlp` and `mnist-mlp-bn`, on enlarged digits: figures on MNIST itself stand in docs/results.md."""
 
+from dataclasses import replace
+
 import pytest
 
 import tensorgrad as tg
@@ -29,3 +31,16 @@ def test_a_run_learns_keeps_the_averaged_weights_and_leaves_its_pictures(tmp_pat
     last = (folder / "metrics.csv").read_text().splitlines()
     row = dict(zip(last[0].split(","), last[-1].split(","), strict=True))  # rows are measured with the average
     assert float(row["test_accuracy"]) == pytest.approx(card["metrics"]["test_accuracy"], abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "stand_in", "reported"),
+    [(PLAIN, False, {"row S1-21": 0.9757}), (NORMALISED, False, {"row S1-22": 0.9841}), (PLAIN, True, {})],
+)
+def test_what_the_row_reports_stands_beside_mnist_only(recipe, stand_in, reported, tmp_path):
+    need_extras()
+    run = Run(recipe, replace(recipe.settings("smoke"), images=100), "smoke", 0, tmp_path)
+    data = recipe.data(run)
+    run.settings = replace(run.settings, stand_in=stand_in)
+    found = recipe.baselines(run, data)
+    assert {name: each["test_accuracy"] for name, each in found.items() if name.startswith("row")} == reported
