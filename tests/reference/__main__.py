@@ -1,13 +1,15 @@
 """All comparisons with PyTorch, thoroughly, and the page that records them.
 
-`HYPOTHESIS_PROFILE=thorough python -m tests.reference [--jobs 2] [--page docs/beside-pytorch.md] [GROUPS...]`; without
---page the page is printed. The exit status is 1 if a comparison failed.
+`HYPOTHESIS_PROFILE=thorough python -m tests.reference [--jobs 2] [--record FILE] [--page docs/beside-pytorch.md]
+[GROUPS...]`; without --page the page is printed. With --record a run that was stopped goes on where it was: what is in
+that file counts, and is not run again. The exit status is 1 if a comparison failed.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import json
 import os
 import platform
 import subprocess
@@ -35,7 +37,7 @@ arguments as it does for the laws: shapes, memory layouts, axes and options. Gra
 PyTorch's convention. The tables are in `tests/reference/`; `pytest tests/test_against_torch.py` is the same with fewer
 draws.
 
-`HYPOTHESIS_PROFILE={profile} python -m tests.reference --page docs/beside-pytorch.md` at commit {commit}, {date}:
+`HYPOTHESIS_PROFILE={profile} python -m tests.reference --page docs/beside-pytorch.md` at {commits}, {date}:
 {minutes:.0f} minutes of one core of {machine}, Python {python}, NumPy {numpy}, PyTorch {torch}.
 
 | group | functions | cases | draws | complex functions | complex draws | failed | seconds |
@@ -101,7 +103,7 @@ def commit() -> str:
     return subprocess.run(words, cwd=Path(__file__).parent, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def page(tallies: dict[str, Tally]) -> str:
+def page(tallies: dict[str, Tally], commits: list[str]) -> str:
     """The record of a run, in Markdown."""
     total = Tally()
     for tally in tallies.values():
@@ -111,7 +113,7 @@ def page(tallies: dict[str, Tally]) -> str:
         total.seconds += tally.seconds
     text = HEAD.format(
         profile=os.environ.get("HYPOTHESIS_PROFILE", "dev"),
-        commit=commit(),
+        commits=f"commit{'s' * (len(commits) > 1)} {', '.join(commits)}",
         date=datetime.date.today(),
         minutes=total.seconds / 60,
         machine=f"{platform.system()} {platform.machine()}",
@@ -132,15 +134,29 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reference", description=__doc__.splitlines()[0])
     parser.add_argument("groups", nargs="*", metavar="GROUPS", help=f"of {', '.join(GROUPS)}; all without")
     parser.add_argument("--jobs", type=int, default=1, help="processes at once, 1 without")
+    parser.add_argument("--record", type=Path, help="what was run, one line of JSON each; added to as the run goes on")
     parser.add_argument("--page", type=Path, help="write the record here")
     options = parser.parse_args()
-    groups = tuple(options.groups)
-    tallies: dict[str, Tally] = {}
+    groups, profile, here = tuple(options.groups), os.environ.get("HYPOTHESIS_PROFILE", "dev"), commit()
+    lines = (
+        options.record.read_text(encoding="utf-8").splitlines() if options.record and options.record.exists() else []
+    )
+    known = {tuple(each["run"]): each for each in map(json.loads, lines)}
+    left = [k for k, each in enumerate(chosen(groups)) if (profile, str(each)) not in known]
     with ProcessPoolExecutor(options.jobs) as pool:
-        results = pool.map(measured, [groups] * len(chosen(groups)), range(len(chosen(groups))))
-        for comparison, (drawn, seconds) in zip(chosen(groups), results, strict=True):
-            tallies.setdefault(comparison.group, Tally()).add(comparison, drawn, seconds)
-    text = page(tallies)
+        for k, (drawn, seconds) in zip(left, pool.map(measured, [groups] * len(left), left), strict=True):
+            run = (profile, str(chosen(groups)[k]))
+            known[run] = {"run": run, "drawn": drawn, "seconds": seconds, "commit": here}
+            if options.record and None not in drawn:  # what failed is run again
+                with options.record.open("a", encoding="utf-8") as record:
+                    record.write(json.dumps(known[run]) + "\n")
+    tallies: dict[str, Tally] = {}
+    commits: list[str] = []
+    for comparison in chosen(groups):
+        found = known[profile, str(comparison)]
+        tallies.setdefault(comparison.group, Tally()).add(comparison, found["drawn"], found["seconds"])
+        commits = list(dict.fromkeys([*commits, found["commit"]]))
+    text = page(tallies, commits)
     if options.page is None:
         print(text)
     else:

@@ -116,7 +116,7 @@ def _quantile(x: Any, q: Any, axis: Any = None, keepdims: bool = False, interpol
 
 
 def _topk(x: Any, k: int, axis: int = -1, largest: bool = True, sorted: bool = True) -> Any:
-    return torch.topk(x, k, axis, largest, sorted)
+    return torch.topk(x, k, axis, largest)  # ours come in order, asked for or not
 
 
 SORTING: Table = {
