@@ -2,7 +2,7 @@
 
 `python -m tests.mutation [--draws N] [--backend numpy] [NAMES...]`, where a name is that of an op, of a function in an
 ops file, or of the file. A mutant is killed by the first law that its op's cases break, or else by the first of the
-op's conventions (tensorgrad/testing/conventions.py) that no longer holds. What is neither killed nor in `EQUIVALENT`
+op's conventions (tensorgrad/testing/conventions/) that no longer holds. What is neither killed nor in `EQUIVALENT`
 survives, and their number is the exit status.
 """
 
