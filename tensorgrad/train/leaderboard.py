@@ -14,8 +14,8 @@ from tensorgrad.train.tables import shown, words
 def leaderboard(folders: Iterable[Path]) -> str:
     """A Markdown table of all finished runs in some folders, a line for each recipe, preset and settings.
 
-    A line has the seeds, the headline's mean and deviation over them, the best baseline, the data set and the time a
-    seed took. Raises FileNotFoundError where there is no finished run.
+    A line has the seeds, the headline's mean and deviation over them, the baseline with the best mean, the data set and
+    the time a seed took. Raises FileNotFoundError where there is no finished run.
     """
     groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for card in _cards(folders):
@@ -44,7 +44,11 @@ def _line(cards: list[dict[str, Any]]) -> str:
     card = cards[0]
     name = card["headline"]
     values = [each["metrics"][name] for each in cards]
-    known = {title: row[name] for title, row in card["metrics"]["baselines"].items() if name in row}
+    known: dict[str, list[float]] = {}  # a seed may have drawn its own data, and baselines with it
+    for each in cards:
+        for title, row in each["metrics"]["baselines"].items():
+            if name in row:
+                known.setdefault(title, []).append(row[name])
     cells = (
         card["recipe"],
         card["preset"],
@@ -53,7 +57,7 @@ def _line(cards: list[dict[str, Any]]) -> str:
         ", ".join(str(each["seed"]) for each in cards),
         shown(name, mean(values)),
         shown(name, stdev(values)) if len(values) > 1 else "",
-        _best(name, known),
+        _best(name, {title: mean(found) for title, found in known.items()}),
         f"{card['parameters']:,}",
         f"{mean(each['seconds'] for each in cards):.1f}",
     )

@@ -42,6 +42,14 @@ def test_of_losses_the_lowest_baseline_is_the_best(tmp_path):
     assert "| a 0.5 |" in leaderboard([tmp_path])
 
 
+def test_baselines_of_seeds_with_data_of_their_own_are_averaged(tmp_path):
+    for seed, (a, b) in enumerate(((0.5, 0.6), (0.9, 0.6))):
+        baselines = {"a": {"test_accuracy": a}, "b": {"test_accuracy": b}}
+        metrics = {"test_accuracy": 0.9, "baselines": baselines}
+        write_json(tmp_path / str(seed) / "card.json", card(seed, 0.9, metrics=metrics))
+    assert "| a 70.00% |" in leaderboard([tmp_path])
+
+
 def test_folders_without_a_finished_run_are_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no finished run, no card.json"):
         leaderboard([tmp_path])
