@@ -8,7 +8,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.random import Generator
-from tensorgrad.recipes.mnist_784_30_10 import PRESETS, RECIPE, parts, together
+from tensorgrad.recipes.mnist_784_30_10 import PRESETS, RECIPE, parts, together, upright
 from tensorgrad.train.recipe import Run, train_recipe
 from tests.recipes.extras import need_extras
 
@@ -37,6 +37,17 @@ def test_the_network_is_the_rows(run):
     hidden = 1 / (1 + np.exp(-((np.asarray(x.tolist()).reshape(2, 784) - 0.13) @ w1.T + b1)))
     expected = 1 / (1 + np.exp(-(hidden @ w2.T + b2)))
     np.testing.assert_allclose(np.asarray(model(x).detach().tolist()), expected, rtol=1e-5)  # float32
+
+
+def test_a_slanted_stroke_stands_upright_and_an_upright_one_stays():
+    image = np.zeros((2, 1, 28, 28), np.float32)
+    for row in range(8, 20):
+        image[0, 0, row, row : row + 2] = 1.0  # a slant of one column a row
+        image[1, 0, row, 13:15] = 1.0
+    found = np.asarray(upright(tg.asarray(image)).tolist())
+    columns = found[:, 0].sum(axis=1)
+    assert columns[0, 12:16].sum() > 0.99 * columns[0].sum() == pytest.approx(24 * 0.99, rel=1e-3)
+    np.testing.assert_allclose(found[1], image[1], atol=1e-4)
 
 
 def test_images_of_a_batch_move_together():
