@@ -64,10 +64,15 @@ def curves(
         axes.set(xlabel=against, ylabel=label, title=figure_name.replace("_", " "))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(edgecolor="none", fontsize=8)  # on paper, for lines pass below it
+        entries = len(axes.get_legend_handles_labels()[0])
+        if entries > 3:  # more than that would hide a curve, so it stands below the panel
+            axes.legend(frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.16))
+            figure.set_figheight(max(figure.get_figheight(), 3.6 + 0.19 * entries))
+        elif entries:
+            axes.legend(edgecolor="none", fontsize=8)
     if title:
         figure.suptitle(title, fontsize=10)
+    figure.draw_without_rendering()  # a legend below moves the panels, and their labels want another turn
     save_figure(figure, path)
 
 

@@ -93,6 +93,19 @@ def test_five_baselines_have_five_kinds_of_line(tmp_path, drawn):
     assert len({str(line._dash_pattern) for line in drawn["c.png"].axes[0].lines[1:]}) == 5
 
 
+def test_a_long_legend_stands_below_its_panel(tmp_path, drawn):
+    rows = [
+        {"epoch": 1, "test_loss": 0.4, "test_accuracy": 0.97},
+        {"epoch": 2, "test_loss": 0.05, "test_accuracy": 0.99},
+    ]
+    baselines = {name: {"test_accuracy": 0.1} for name in ("majority class", "logistic regression", "3 neighbours")}
+    panels = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
+    figures.curves(tmp_path / "c.png", rows, panels, baselines, "title")
+    _, accuracy = drawn["c.png"].axes
+    legend = accuracy.get_legend().get_window_extent()
+    assert 0 <= legend.y0 < legend.y1 < accuracy.get_window_extent().y0
+
+
 def test_mistakes_come_with_the_most_confident_first(tmp_path, drawn):
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01]])
     figures.mistakes(tmp_path / "m.png", np.ones((4, 2, 2)), probabilities, np.array([1, 1, 1, 0]), "ab", "title")
