@@ -572,6 +572,7 @@ __all__ = [
     "rms_norm",
     "roll",
     "round",
+    "save",
     "scaled_dot_product_attention",
     "scatter_add",
     "scope",
