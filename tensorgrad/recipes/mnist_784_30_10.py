@@ -47,7 +47,18 @@ class Settings:
 
 
 PRESETS = {
-    "smoke": Settings(epochs=4, batch_size=10, learning_rate=2e-2, validation=100, images=500, stand_in=True),
+    "smoke": Settings(
+        epochs=8,
+        batch_size=10,
+        learning_rate=2e-2,
+        weight_decay=0.0,
+        degrees=0.0,
+        shift=0.0,
+        growth=0.0,
+        validation=100,
+        images=500,
+        stand_in=True,
+    ),
     "quick": Settings(),
     "full": Settings(epochs=100),
 }
