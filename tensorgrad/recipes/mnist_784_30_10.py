@@ -175,7 +175,7 @@ def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
     panels = {"loss": "mean squared error", "accuracy": "accuracy (%)"}
     title = f"784-30-10 on {data.provenance.name}, seed {run.seed}"
     figures.curves(run.figure("loss"), run.history, panels, run.baselines, title)
-    report_classifier(run, model, data)
+    report_classifier(run, model, data, probabilities=lambda output: output)  # squared errors estimate probabilities
 
 
 def graph(run: Run, model: nn.Sequential) -> Any:

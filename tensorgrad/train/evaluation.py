@@ -48,10 +48,20 @@ def scores_of(models: Mapping[str, Any], data: Any) -> dict[str, dict[str, float
     return found
 
 
-def report_classifier(run: Any, model: Any, data: Any, image: tuple[int, ...] | None = None) -> None:
+def _softmax(logits: Any) -> Any:
+    return softmax(logits, axis=1)
+
+
+def report_classifier(
+    run: Any,
+    model: Any,
+    data: Any,
+    image: tuple[int, ...] | None = None,
+    probabilities: Callable[[Any], Any] = _softmax,
+) -> None:
     """Draw the confusion matrix of the test part and, for images, the mistakes that were made with most confidence.
 
-    image: the shape (c, h, w) of a row, where the rows are flat.
+    image: the shape (c, h, w) of a row, where the rows are flat. probabilities: of the model's outputs (n, k).
     """
     x, y = data.test.tensors
     logits = Trainer(model, step=_no_step).predict(DataLoader(data.test, 1000))
@@ -63,7 +73,7 @@ def report_classifier(run: Any, model: Any, data: Any, image: tuple[int, ...] | 
     images = x if image is None else x.reshape((len(y), *image))
     if len(images.shape) == 4:
         title = f"most confident mistakes of {run.recipe.name} on {data.provenance.name}"
-        figures.mistakes(run.figure("mistakes"), images, softmax(logits, axis=1), y, data.classes, title)
+        figures.mistakes(run.figure("mistakes"), images, probabilities(logits), y, data.classes, title)
 
 
 def _no_step(model: Any, batch: Any) -> Any:
