@@ -76,9 +76,10 @@ def linear_stack(kind: str, depth: int, width: int, rng: Any, dtype: Any = None)
     are uniform within 1 / sqrt(columns read). rng: what they are drawn from, layer by layer.
     Raises ValueError for a kind that is not there.
 
+    >>> import tensorgrad as tg
     >>> from tensorgrad.models.residual import linear_stack
     >>> from tensorgrad.random import Generator
-    >>> linear_stack("dense", depth=2, width=3, rng=Generator(0))([[1.0, 2.0, 3.0]]).shape
+    >>> linear_stack("dense", depth=2, width=3, rng=Generator(0))(tg.ones((1, 3))).shape
     (1, 9)
     """
     if kind not in KINDS:
