@@ -218,12 +218,12 @@ class Plane:
 
     def encode(self, x: Tensor) -> Tensor:
         """Coordinates in the plane.   (n, d) -> (n, k)"""
-        return asarray(((on_host(x) - self.mean) @ self.axes).astype(np.float32))
+        return asarray(((on_host(x) - self.mean) @ self.axes).astype(np.float32), device=x.device)
 
     def __call__(self, x: Tensor) -> Tensor:
         """The closest points of the plane, clipped to [0, 1].   (n, d) -> (n, d)"""
         rows = (on_host(x) - self.mean) @ self.axes @ self.axes.T + self.mean
-        return asarray(np.clip(rows, 0, 1).astype(np.float32))
+        return asarray(np.clip(rows, 0, 1).astype(np.float32), device=x.device)
 
 
 def draw(run: Run, model: nn.ModuleDict, data: Splits) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad import nn, optim
-from tensorgrad.creation import asarray
+from tensorgrad.creation import asarray, ones
 from tensorgrad.data import Alphabet, Provenance, Words, names
 from tensorgrad.ops import bincount, log_softmax, softmax
 from tensorgrad.train import Schedule, every, figures
@@ -165,7 +165,7 @@ def heat_map(path: Any, counts: Any, symbols: str, title: str) -> None:
 
 def graph(run: Run, model: nn.Embedding) -> Any:
     """The loss of a table of ones."""
-    return nll(model, asarray(np.ones((27, 27), np.float32)))
+    return nll(model, ones((27, 27), device=model.weight.device))
 
 
 RECIPE = Recipe(

@@ -103,7 +103,7 @@ def draw(run: Run, model: nn.Linear, data: Splits) -> None:
     panels = {"loss": "mean squared error"}
     figures.curves(run.figure("loss"), run.history, panels, run.baselines, f"a line, seed {run.seed}")
     x, y = (on_host(each)[:, 0] for each in data.train.tensors)
-    ends = asarray(np.array([[0.0], [4.0]], np.float32))
+    ends = asarray(np.array([[0.0], [4.0]], np.float32), device=run.rng.device)
     figure = figures.new_figure(6.0, 4.0)
     axes = figure.subplots()
     axes.scatter(x, y, s=14, color="0.4", label="points")

@@ -79,7 +79,9 @@ def upright(x: Any) -> Any:
     With means and moments weighted by ink, out(u, v) = in(u + a (v - mean of v), v), a = cov(u, v) / var(v).
     LeCun et al., "Gradient-based learning applied to document recognition", 1998, section III.C, call it deslanting.
     """
-    v, u = (asarray(each.astype("float32")) for each in np.mgrid[-1:1:28j, -1:1:28j] * (27 / 28))  # as `affine_grid`
+    v, u = (
+        asarray(each.astype("float32"), device=x.device) for each in np.mgrid[-1:1:28j, -1:1:28j] * (27 / 28)
+    )  # as `affine_grid`
     ink = x / (x.sum(axis=(2, 3), keepdims=True) + 1e-6)
 
     def mean(values: Any) -> Any:

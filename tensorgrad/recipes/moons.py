@@ -105,7 +105,9 @@ def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
     x, y = data.train.tensors
     figures.decision_boundary(
         run.figure("boundary"),
-        lambda points: (1 + model(asarray(points)).detach()) / 2,  # where p is the probability, 2 p - 1 errs least
+        lambda points: (
+            (1 + model(asarray(points, device=run.rng.device)).detach()) / 2
+        ),  # where p is the probability, 2 p - 1 errs least
         x,
         y,
         data.classes,
