@@ -1,9 +1,12 @@
 """Our functions against PyTorch's, in float64: values, gradients and second gradients over drawn arguments.
 
-The tables are in tests/reference; `python -m tests.reference` makes a page of a thorough run.
+The tables are in tests/reference; `python -m tests.reference` wrote docs/beside-pytorch.md.
 """
 
 from __future__ import annotations
+
+import re
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -35,3 +38,10 @@ def test_two_hundred_public_functions_are_compared_thirty_of_them_with_complex_n
     complex_ones = {each.name for each in COMPLEX}
     assert len(complex_ones) >= 30
     assert len([each for each in complex_ones if each.startswith("fft.")]) >= 6
+
+
+def test_the_recorded_run_compared_as_many() -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "beside-pytorch.md").read_text(encoding="utf-8")
+    recorded = {name for line in page.splitlines() if line.startswith("- ") for name in re.findall(r"`([^`]+)`", line)}
+    assert len(recorded) >= 200
+    assert recorded <= {each.name for each in COMPARISONS}
