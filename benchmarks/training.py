@@ -23,6 +23,7 @@ from tensorgrad import optim
 from tensorgrad.data import DataLoader, TensorDataset
 from tensorgrad.models.sigmoid_mlp import SigmoidMLP, squared_error
 from tensorgrad.random import Generator
+from tensorgrad.tensor import Tensor
 
 WIDTHS, BATCH, RATE = (784, 30, 10), 128, 1e-3
 GOAL = 1.3
@@ -36,9 +37,10 @@ def rows(count: int) -> tuple[Any, Any]:
 
 def of_tensorgrad(x: Any, y: Any) -> tuple[Callable[[], None], list[Any]]:
     """An epoch, and the parameters it changes."""
-    model = SigmoidMLP(WIDTHS, Generator(0))
+    model = SigmoidMLP(WIDTHS, Generator(0, device="cpu"))
     optimizer = optim.Adam(model.parameters(), lr=RATE)
-    loader = DataLoader(TensorDataset(x, y), BATCH, shuffle=True, generator=Generator(1))
+    data = TensorDataset(Tensor(x, device="cpu"), Tensor(y, device="cpu"))
+    loader = DataLoader(data, BATCH, shuffle=True, generator=Generator(1, device="cpu"))
 
     def epoch() -> None:
         for images, classes in loader:
@@ -52,7 +54,7 @@ def of_tensorgrad(x: Any, y: Any) -> tuple[Callable[[], None], list[Any]]:
 
 def of_numpy(x: Any, y: Any) -> tuple[Callable[[], None], list[Any]]:
     """The same by hand, from the same weights."""
-    parameters = [theta.data.copy() for theta in SigmoidMLP(WIDTHS, Generator(0)).parameters()]
+    parameters = [theta.data.copy() for theta in SigmoidMLP(WIDTHS, Generator(0, device="cpu")).parameters()]
     w1, b1, w2, b2 = parameters
     first, second = [np.zeros_like(each) for each in parameters], [np.zeros_like(each) for each in parameters]
     eye, rng, count = np.eye(WIDTHS[-1], dtype=np.float32), np.random.default_rng(1), 0
