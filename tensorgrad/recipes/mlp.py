@@ -15,7 +15,7 @@ from tensorgrad.data import DataLoader, Splits, digits
 from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
 from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
 from tensorgrad.train.parts import first_rows, flattened, noisy
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -50,16 +50,7 @@ def load(run: Run) -> Splits:
 
 def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     """What models without a network reach on the same images."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    models = {
-        "majority class": DummyClassifier(strategy="most_frequent"),
-        "logistic regression": LogisticRegression(max_iter=1000),
-        "5 nearest neighbours": KNeighborsClassifier(5),
-    }
-    return scores_of(models, data)
+    return scores_of(usual_classifiers(neighbours=5), data)
 
 
 # ── model and training ──────────────────────────────────────────────────────────────────────────────────────

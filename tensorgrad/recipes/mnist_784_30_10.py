@@ -22,7 +22,7 @@ from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.models.sigmoid_mlp import SigmoidMLP, squared_error
 from tensorgrad.ops import affine_grid, concat, grid_sample, stack
 from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
 from tensorgrad.train.parts import digits_as_mnist, first_rows, held_out, with_inputs
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -108,14 +108,7 @@ def parts(run: Run, data: Splits) -> tuple[Splits, dict[str, DataLoader]]:
 
 def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     """What models without a network reach, fitted to the first 5,000 images."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    models = {
-        "logistic regression": LogisticRegression(max_iter=50, tol=1e-2),
-        "3 nearest neighbours": KNeighborsClassifier(3),
-    }
-    return scores_of(models, first_rows(data, 5000))
+    return scores_of(usual_classifiers(), first_rows(data, 5000))
 
 
 # ── model and training ──────────────────────────────────────────────────────────────────────────────────────

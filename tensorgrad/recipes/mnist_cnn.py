@@ -17,7 +17,7 @@ from tensorgrad.data import DataLoader, Splits, mnist
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.ops import cross_entropy
 from tensorgrad.train import Accuracy, AverageWeights, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
 from tensorgrad.train.parts import digits_as_mnist, first_rows, held_out
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -57,16 +57,7 @@ def load(run: Run) -> Splits:
 
 def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     """What models without a network reach, fitted to the first 5,000 images."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    models = {
-        "majority class": DummyClassifier(strategy="most_frequent"),
-        "logistic regression": LogisticRegression(max_iter=50, tol=1e-2),
-        "3 nearest neighbours": KNeighborsClassifier(3),
-    }
-    return scores_of(models, first_rows(data, 5000))
+    return scores_of(usual_classifiers(), first_rows(data, 5000))
 
 
 # ── model and training ──────────────────────────────────────────────────────────────────────────────────────

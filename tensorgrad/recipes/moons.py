@@ -18,7 +18,7 @@ from tensorgrad.data import DataLoader, Splits, moons
 from tensorgrad.nn import init
 from tensorgrad.ops import mse_loss
 from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, scores_of
+from tensorgrad.train.evaluation import evaluation, measured, scores_of, usual_classifiers
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -50,12 +50,7 @@ def load(run: Run) -> Splits:
 
 def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     """What a straight line reaches, and what the nearest training points say."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    return scores_of(
-        {"logistic regression": LogisticRegression(), "5 nearest neighbours": KNeighborsClassifier(5)}, data
-    )
+    return scores_of(usual_classifiers(neighbours=5), data)
 
 
 # ── model and training ──────────────────────────────────────────────────────────────────────────────────────

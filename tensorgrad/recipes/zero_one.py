@@ -22,7 +22,7 @@ from tensorgrad.nn import init
 from tensorgrad.ops import binary_cross_entropy_with_logits
 from tensorgrad.random import Generator
 from tensorgrad.train import Accuracy, Schedule, figures, parts
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -74,16 +74,7 @@ def zeros_and_ones(part: TensorDataset, count: int | None = None) -> TensorDatas
 
 def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     """What models without a network reach on the same images."""
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.neighbors import KNeighborsClassifier
-
-    models = {
-        "majority class": DummyClassifier(strategy="most_frequent"),
-        "logistic regression": LogisticRegression(max_iter=200),
-        "3 nearest neighbours": KNeighborsClassifier(3),
-    }
-    return scores_of(models, data)
+    return scores_of(usual_classifiers(), data)
 
 
 # ── model and training ──────────────────────────────────────────────────────────────────────────────────────

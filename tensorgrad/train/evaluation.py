@@ -37,6 +37,31 @@ def measured(
     }
 
 
+def usual_classifiers(neighbours: int = 3) -> dict[str, Any]:
+    """scikit-learn's classifiers that a network is compared with, by the names they have in tables, not yet fitted.
+
+    The logistic regression runs to its minimum, and its penalty is the best of three on a fifth of the rows that `fit`
+    is given; then it is fitted to all of them. Inputs are best of size 1: 5,000 images of MNIST take 3 seconds.
+
+    neighbours: how many of the nearest training rows vote.
+
+    >>> list(usual_classifiers())
+    ['majority class', 'logistic regression', '3 nearest neighbours']
+    """
+    from sklearn.dummy import DummyClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, ShuffleSplit
+    from sklearn.neighbors import KNeighborsClassifier
+
+    penalties = {"C": [0.01, 0.1, 1.0]}
+    fifth = ShuffleSplit(1, test_size=0.2, random_state=0)
+    return {
+        "majority class": DummyClassifier(strategy="most_frequent"),
+        "logistic regression": GridSearchCV(LogisticRegression(max_iter=1000), penalties, cv=fifth),
+        f"{neighbours} nearest neighbours": KNeighborsClassifier(neighbours),
+    }
+
+
 def scores_of(models: Mapping[str, Any], data: Any) -> dict[str, dict[str, float]]:
     """Train and test accuracy of scikit-learn's classifiers, fitted to the training part, by their names."""
     parts = {part: [on_host(each) for each in getattr(data, part).tensors] for part in ("train", "test")}

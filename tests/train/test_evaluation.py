@@ -2,13 +2,14 @@
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.data import moons
 from tensorgrad.train import Accuracy
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
 from tensorgrad.train.parts import digits_as_mnist, first_rows
 
 
@@ -32,6 +33,31 @@ def test_the_scores_of_other_models_are_those_of_the_same_rows():
             "test_accuracy": sum(data.test.tensors[1].tolist()) / 20,
         }
     }
+
+
+def test_the_logistic_regression_is_at_its_minimum():
+    """Of sum_i -log p_i(y_i) + |W|^2 / (2 C): X^T (p - onehot) + W^T / C is 0, to scikit-learn's 1e-4 of the mean."""
+    pytest.importorskip("sklearn", reason="needs the package scikit-learn")
+    x, y = (each.numpy() for each in first_rows(digits_as_mnist(), 300).train.tensors)
+    x = x.reshape(300, -1).astype(np.float64)
+    search = usual_classifiers()["logistic regression"].fit(x, y)
+    p = search.best_estimator_.predict_proba(x)
+    slope = x.T @ (p - np.eye(10)[y]) + search.best_estimator_.coef_.T / search.best_params_["C"]
+    assert abs(slope).max() / len(x) < 1.1e-4
+
+
+def test_the_penalty_is_chosen_by_rows_that_are_held_out():
+    """Where one number of 200 tells the classes apart, and not always, a weak penalty fits the others."""
+    pytest.importorskip("sklearn", reason="needs the package scikit-learn")
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, size=200)
+    x = rng.normal(size=(200, 200))
+    x[:, 0] += 3 * y
+    search = usual_classifiers()["logistic regression"].fit(x, y)
+    assert search.best_params_["C"] < 1.0
+    assert (search.predict(x) == y).mean() < 1.0
+    clean = usual_classifiers()["logistic regression"].fit(np.where(np.arange(200) > 0, 0.0, x / 10), y)
+    assert clean.best_params_["C"] == 1.0
 
 
 def test_a_classifier_is_reported_in_pictures(tmp_path):
