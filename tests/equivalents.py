@@ -105,6 +105,16 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "for k in range(len(shape))]) for place in range(len(shape))]",
     ): "NumPy works out any negative length",
     (
+        "products._matmul_dx2",
+        "if len(x2_shape) == 2 < len(x1.shape):",
+        "if False:",
+    ): "the sweep sums a stack of products to the same, in half as long again",
+    (
+        "products._matmul_dx2",
+        "x1, g = (reshape(each, (prod(each.shape[:-1]), each.shape[-1])) for each in (x1, g))",
+        "x1, g = (each for each in (x1, g))",
+    ): "as for the line before",
+    (
         "products._einsum_part",
         "if len(reachable) == len(wanted):",
         "if False:",

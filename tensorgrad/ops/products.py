@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ def _matmul_dx2(g: Array, x1: Array, x2_shape: Any) -> Array:
         return x1[:, None] * g[..., None, :] if len(x2_shape) > 1 else x1 * g
     if len(x2_shape) == 1:
         return x1 * g[..., None]  # the sweep sums it to the shape of x2
+    if len(x2_shape) == 2 < len(x1.shape):  # one product of all rows, not a stack of them that is summed later
+        x1, g = (reshape(each, (prod(each.shape[:-1]), each.shape[-1])) for each in (x1, g))
     return matmul(x1.mT, g)
 
 

@@ -48,6 +48,7 @@ def _einsum_case(subscripts: str, dims: tuple[str, ...]) -> Any:
 
 CASES = [
     case(ops.matmul, np.matmul, x1=reals(dims="*b n k"), x2=reals(dims="*b k m"), _complex=True),
+    case(ops.matmul, np.matmul, x1=reals(dims="*b n k"), x2=reals(dims="k m"), _name="matmul, one matrix last"),
     case(ops.matmul, np.matmul, x1=reals(dims="k"), x2=reals(dims="*b k m"), _name="matmul, vector first"),
     case(ops.matmul, np.matmul, x1=reals(dims="*b n k"), x2=reals(dims="k"), _name="matmul, vector last"),
     case(ops.matmul, np.matmul, x1=reals(dims="k"), x2=reals(dims="k"), _name="matmul, two vectors"),
