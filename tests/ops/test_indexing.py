@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+import tensorgrad as tg
 from tensorgrad.testing.cases.indexing import CASES
 from tests.proof import every, prove
 
@@ -14,7 +17,7 @@ def test_it_obeys_all_laws(case: Any, device: str) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4, 5, 11, 100])
-def test_slices_come_in_order_with_gradients_of_their_own(count):
+def test_slices_come_in_order_with_gradients_of_their_own(count: int) -> None:
     x = tg.asarray([[float(place), -1.0] for place in range(count)], requires_grad=True)
     slices = tg.unstack(x, axis=0)
     assert [each.tolist() for each in slices] == x.tolist()
