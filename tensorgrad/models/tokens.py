@@ -1,0 +1,32 @@
+"""What models of language share: refusing tokens that they cannot read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorgrad import ops
+
+
+def check_tokens(what: str, tokens: Any, count: int) -> None:
+    """Refuse what is no batch of sequences of tokens.   (n, l) int
+
+    what: the model's name, for the message. count: how many tokens the model knows, numbered from 0. Raises TypeError
+    for tokens that are no integers, ValueError for another shape, for no tokens at all, and for a token out of range.
+
+    >>> import tensorgrad as tg
+    >>> check_tokens("GPT", tg.asarray([[0, 27]]), 27)
+    Traceback (most recent call last):
+    ...
+    ValueError: GPT: there is a token 27; the model knows tokens 0 to 26
+    """
+    if tokens.dtype.kind not in "iu":
+        raise TypeError(f"{what}: the tokens are {tokens.dtype}; expected integers, the numbers of tokens")
+    shape = tuple(tokens.shape)
+    if len(shape) != 2 or 0 in shape:
+        raise ValueError(
+            f"{what}: the tokens have the shape {shape}; expected (n, l), sequences of at least one token each"
+        )
+    least, most = int(ops.min(tokens)), int(ops.max(tokens))
+    if least < 0 or most >= count:
+        worst = least if least < 0 else most
+        raise ValueError(f"{what}: there is a token {worst}; the model knows tokens 0 to {count - 1}")
