@@ -66,5 +66,5 @@ class NeuralLanguageModel(nn.Module):
                 f"give the last {self.context}, with the boundary token in front where there are fewer"
             )
         x = ops.reshape(self.features(tokens), (tokens.shape[0], -1))  # (n, k m)
-        y = self.output(self.dropout(ops.tanh(self.hidden(x))))
+        y: Tensor = self.output(self.dropout(ops.tanh(self.hidden(x))))
         return y if self.direct is None else y + self.direct(x)
