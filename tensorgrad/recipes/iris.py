@@ -20,8 +20,8 @@ from tensorgrad.data import DataLoader, Splits, StandardScaler, iris
 from tensorgrad.linalg import cholesky
 from tensorgrad.models.sigmoid_mlp import SigmoidMLP, squared_error
 from tensorgrad.ops import one_hot
-from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of
+from tensorgrad.train import Accuracy, Schedule
+from tensorgrad.train.evaluation import draw_classifier, evaluation, loss_of_two, measure_classifier, scores_of
 from tensorgrad.train.parts import noisy, with_inputs
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -102,24 +102,9 @@ def covariance_within(x: Any, y: Any) -> Any:
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def measure(run: Run, model: SigmoidMLP, data: Splits) -> dict[str, float]:
-    """Accuracy and loss of both parts."""
-    return measured(model, evaluation(data), squared_error, {"accuracy": Accuracy()})
-
-
-def draw(run: Run, model: SigmoidMLP, data: Splits) -> None:
-    """The curves, and which species are taken for which."""
-    panels = {"loss": "mean squared error", "accuracy": "accuracy (%)"}
-    figures.curves(run.figure("loss"), run.history, panels, run.baselines, f"4-5-3 on Iris, seed {run.seed}")
-    report_classifier(run, model, data)
-
-
-def graph(run: Run, model: SigmoidMLP) -> Any:
-    """The loss of two flowers."""
-    x, y = run.rng.uniform(size=(2, 4)), run.rng.integers(0, 3, size=2)
-    return squared_error(model(x), y)
-
+measure = measure_classifier(squared_error)
+draw = draw_classifier("mean squared error")
+graph = loss_of_two(squared_error, (4,), 3)
 
 RECIPE = Recipe(
     name="iris",

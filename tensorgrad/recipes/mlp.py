@@ -8,14 +8,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 from tensorgrad import optim
 from tensorgrad.data import DataLoader, Splits, digits
 from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
-from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
+from tensorgrad.train import Accuracy, Schedule
+from tensorgrad.train.evaluation import (
+    draw_classifier,
+    evaluation,
+    loss_of_two,
+    measure_classifier,
+    scores_of,
+    usual_classifiers,
+)
 from tensorgrad.train.parts import first_rows, flattened, noisy
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -83,24 +89,9 @@ def train(run: Run, model: MLP, data: Splits) -> None:
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def measure(run: Run, model: MLP, data: Splits) -> dict[str, float]:
-    """Accuracy and loss of both parts."""
-    return measured(model, evaluation(data), cross_entropy, {"accuracy": Accuracy()})
-
-
-def draw(run: Run, model: MLP, data: Splits) -> None:
-    """The curves, and which digits are taken for which."""
-    panels = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
-    figures.curves(run.figure("loss"), run.history, panels, run.baselines, f"MLP on 8 x 8 digits, seed {run.seed}")
-    report_classifier(run, model, data, (1, 8, 8))
-
-
-def graph(run: Run, model: MLP) -> Any:
-    """The loss of two rows."""
-    x, y = run.rng.uniform(size=(2, 64)), run.rng.integers(0, 10, size=2)
-    return cross_entropy(model(x), y)
-
+measure = measure_classifier(cross_entropy)
+draw = draw_classifier("cross-entropy (nats)", image=(1, 8, 8))
+graph = loss_of_two(cross_entropy, (64,), 10)
 
 RECIPE = Recipe(
     name="mlp",

@@ -21,8 +21,8 @@ from tensorgrad.data import DataLoader, Splits, mnist
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.models.sigmoid_mlp import SigmoidMLP, squared_error
 from tensorgrad.ops import affine_grid, concat, grid_sample, stack
-from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
+from tensorgrad.train import Accuracy, Schedule
+from tensorgrad.train.evaluation import draw_classifier, evaluation, loss_of_two, measured, scores_of, usual_classifiers
 from tensorgrad.train.parts import digits_as_mnist, first_rows, held_out, with_inputs
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -165,19 +165,8 @@ def measure(run: Run, model: nn.Sequential, data: Splits) -> dict[str, float]:
     return measured(model, loaders, squared_error, {"accuracy": Accuracy()})
 
 
-def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
-    """The curves, which digits are taken for which, and the worst mistakes."""
-    panels = {"loss": "mean squared error", "accuracy": "accuracy (%)"}
-    title = f"784-30-10 on {data.provenance.name}, seed {run.seed}"
-    figures.curves(run.figure("loss"), run.history, panels, run.baselines, title)
-    report_classifier(run, model, data, probabilities=lambda output: output)  # squared errors estimate probabilities
-
-
-def graph(run: Run, model: nn.Sequential) -> Any:
-    """The loss of two images."""
-    x, y = run.rng.uniform(size=(2, 1, 28, 28)), run.rng.integers(0, 10, size=2)
-    return squared_error(model(x), y)
-
+draw = draw_classifier("mean squared error", probabilities=lambda output: output)  # which squared errors estimate
+graph = loss_of_two(squared_error, (1, 28, 28), 10)
 
 RECIPE = Recipe(
     name="mnist-784-30-10",

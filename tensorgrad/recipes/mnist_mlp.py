@@ -9,15 +9,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 from tensorgrad import nn, optim
 from tensorgrad.data import DataLoader, Splits, mnist
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
-from tensorgrad.train import Accuracy, AverageWeights, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
+from tensorgrad.train import Accuracy, AverageWeights, Schedule
+from tensorgrad.train.evaluation import (
+    draw_classifier,
+    evaluation,
+    loss_of_two,
+    measure_classifier,
+    scores_of,
+    usual_classifiers,
+)
 from tensorgrad.train.parts import digits_as_mnist, first_rows, held_out
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -100,26 +106,9 @@ def train(run: Run, model: nn.Sequential, data: Splits) -> None:
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def measure(run: Run, model: nn.Sequential, data: Splits) -> dict[str, float]:
-    """Accuracy and loss of both parts."""
-    return measured(model, evaluation(data), cross_entropy, {"accuracy": Accuracy()})
-
-
-def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
-    """The curves, which digits are taken for which, and the worst mistakes."""
-    panels = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
-    figures.curves(
-        run.figure("loss"), run.history, panels, run.baselines, f"{run.recipe.name} on {data.provenance.name}"
-    )
-    report_classifier(run, model, data)
-
-
-def graph(run: Run, model: Any) -> Any:
-    """The loss of two images."""
-    x, y = run.rng.uniform(size=(2, 1, 28, 28)), run.rng.integers(0, 10, size=2)
-    return cross_entropy(model(x), y)
-
+measure = measure_classifier(cross_entropy)
+draw = draw_classifier("cross-entropy (nats)")
+graph = loss_of_two(cross_entropy, (1, 28, 28), 10)
 
 RECIPE = Recipe(
     name="mnist-mlp",

@@ -16,7 +16,7 @@ from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
 from tensorgrad.recipes import mnist_mlp
 from tensorgrad.train import Accuracy, Schedule
-from tensorgrad.train.evaluation import evaluation, measured
+from tensorgrad.train.evaluation import evaluation, measure_classifier
 from tensorgrad.train.parts import held_out
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -85,12 +85,7 @@ def train(run: Run, model: nn.Sequential, data: ThreeParts) -> None:
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def measure(run: Run, model: nn.Sequential, data: ThreeParts) -> dict[str, float]:
-    """Accuracy and loss of all three parts; the test part is looked at here for the first time."""
-    loaders = evaluation(data, ("train", "validation", "test"))
-    return measured(model, loaders, cross_entropy, {"accuracy": Accuracy()})
-
+measure = measure_classifier(cross_entropy, ("train", "validation", "test"))  # of the test part for the first time
 
 RECIPE = Recipe(
     name="mnist-pipeline",

@@ -18,7 +18,14 @@ from tensorgrad.data import DataLoader, Splits, moons
 from tensorgrad.nn import init
 from tensorgrad.ops import mse_loss
 from tensorgrad.train import Accuracy, Schedule, figures
-from tensorgrad.train.evaluation import evaluation, measured, scores_of, usual_classifiers
+from tensorgrad.train.evaluation import (
+    draw_curves,
+    evaluation,
+    loss_of_two,
+    measure_classifier,
+    scores_of,
+    usual_classifiers,
+)
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,16 +94,12 @@ def train(run: Run, model: nn.Sequential, data: Splits) -> None:
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def measure(run: Run, model: nn.Sequential, data: Splits) -> dict[str, float]:
-    """Accuracy and loss of both parts."""
-    return measured(model, evaluation(data), squared_error, {"accuracy": Accuracy()})
+measure = measure_classifier(squared_error)
 
 
 def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
     """The curves, and the boundary among the training points."""
-    panels = {"loss": "mean squared error", "accuracy": "accuracy (%)"}
-    figures.curves(run.figure("loss"), run.history, panels, run.baselines, f"2-16-16-1 on two moons, seed {run.seed}")
+    draw_curves(run, data, "mean squared error")
     x, y = data.train.tensors
     figures.decision_boundary(
         run.figure("boundary"),
@@ -110,11 +113,7 @@ def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
     )
 
 
-def graph(run: Run, model: nn.Sequential) -> Any:
-    """The loss of two points."""
-    x, y = run.rng.uniform(size=(2, 2)), run.rng.integers(0, 2, size=2)
-    return squared_error(model(x), y)
-
+graph = loss_of_two(squared_error, (2,), 2)
 
 RECIPE = Recipe(
     name="moons",

@@ -24,8 +24,8 @@ from tensorgrad.data import DataLoader, Splits
 from tensorgrad.data.transforms import RandomCrop
 from tensorgrad.ops import cross_entropy
 from tensorgrad.recipes import mnist_cnn
-from tensorgrad.train import Accuracy, Schedule, figures, parts
-from tensorgrad.train.evaluation import evaluation, report_classifier
+from tensorgrad.train import Accuracy, Schedule, parts
+from tensorgrad.train.evaluation import draw_classifier, evaluation
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -128,13 +128,7 @@ def one_cycle(run: Run, model: nn.Module, data: Splits, transform: Any) -> None:
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
-    """The curves, which digits are taken for which, and the worst mistakes."""
-    panels = {"loss": "cross-entropy (nats)", "accuracy": "accuracy (%)"}
-    title = f"{run.recipe.name} on {data.provenance.name}, seed {run.seed}"
-    figures.curves(run.figure("loss"), run.history, panels, run.baselines, title)
-    report_classifier(run, model, data)
+draw = draw_classifier("cross-entropy (nats)")
 
 
 def with_row(row: str, accuracy: float) -> Callable[[Run, Splits], dict[str, dict[str, float]]]:

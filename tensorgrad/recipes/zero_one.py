@@ -21,8 +21,15 @@ from tensorgrad.data import DataLoader, Splits, TensorDataset, mnist
 from tensorgrad.nn import init
 from tensorgrad.ops import binary_cross_entropy_with_logits
 from tensorgrad.random import Generator
-from tensorgrad.train import Accuracy, Schedule, figures, parts
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
+from tensorgrad.train import Accuracy, Schedule, parts
+from tensorgrad.train.evaluation import (
+    draw_classifier,
+    evaluation,
+    loss_of_two,
+    measure_classifier,
+    scores_of,
+    usual_classifiers,
+)
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -163,25 +170,9 @@ def seconds_a_sample(run: Run, data: Splits, batch_size: int, steps: int = 20) -
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-
-def measure(run: Run, model: nn.Sequential, data: Splits) -> dict[str, float]:
-    """Accuracy and loss of both parts."""
-    return measured(model, evaluation(data), loss_of, {"accuracy": Accuracy()})
-
-
-def draw(run: Run, model: nn.Sequential, data: Splits) -> None:
-    """The curves, the confusion matrix and the mistakes."""
-    panels = {"loss": "binary cross-entropy (nats)", "accuracy": "accuracy (%)"}
-    title = f"0 against 1 on {data.provenance.name}, seed {run.seed}"
-    figures.curves(run.figure("loss"), run.history, panels, run.baselines, title)
-    report_classifier(run, model, data)
-
-
-def graph(run: Run, model: nn.Sequential) -> Any:
-    """The loss of two images."""
-    x, y = run.rng.uniform(size=(2, 1, 28, 28)), run.rng.integers(0, 2, size=2)
-    return loss_of(model(x), y)
-
+measure = measure_classifier(loss_of)
+draw = draw_classifier("binary cross-entropy (nats)")
+graph = loss_of_two(loss_of, (1, 28, 28), 2)
 
 RECIPE = Recipe(
     name="mnist-zero-one",

@@ -8,7 +8,7 @@ from typing import Any
 from tensorgrad.data import DataLoader
 from tensorgrad.ops import softmax
 from tensorgrad.train import figures
-from tensorgrad.train.metrics.classification import ConfusionMatrix
+from tensorgrad.train.metrics.classification import Accuracy, ConfusionMatrix
 from tensorgrad.train.metrics.metric import Metric, on_host
 from tensorgrad.train.trainer import Trainer
 
@@ -99,6 +99,51 @@ def report_classifier(
     if len(images.shape) == 4:
         title = f"most confident mistakes of {run.recipe.name} on {data.provenance.name}"
         figures.mistakes(run.figure("mistakes"), images, probabilities(logits), y, data.classes, title)
+
+
+def measure_classifier(
+    loss: Callable[[Any, Any], Any], parts: tuple[str, ...] = ("train", "test")
+) -> Callable[[Any, Any, Any], dict[str, float]]:
+    """A recipe's `measure`: loss and accuracy of the parts, named "test_loss" and so on.   loss: (output, y) -> ()"""
+
+    def measure(run: Any, model: Any, data: Any) -> dict[str, float]:
+        return measured(model, evaluation(data, parts), loss, {"accuracy": Accuracy()})
+
+    return measure
+
+
+def draw_classifier(
+    loss: str, image: tuple[int, ...] | None = None, probabilities: Callable[[Any], Any] = _softmax
+) -> Callable[[Any, Any, Any], None]:
+    """A recipe's `figures`: the curves of loss and accuracy with the baselines, then `report_classifier`.
+
+    loss: what stands on its axis, with the unit. The other arguments are those of `report_classifier`.
+    """
+
+    def draw(run: Any, model: Any, data: Any) -> None:
+        draw_curves(run, data, loss)
+        report_classifier(run, model, data, image, probabilities)
+
+    return draw
+
+
+def draw_curves(run: Any, data: Any, loss: str) -> None:
+    """The curves of a classifier's loss and accuracy over the epochs of a run, with the baselines.
+
+    loss: what stands on its axis, with the unit.
+    """
+    title = f"{run.recipe.name} on {data.provenance.name}, seed {run.seed}"
+    figures.curves(run.figure("loss"), run.history, {"loss": loss, "accuracy": "accuracy (%)"}, run.baselines, title)
+
+
+def loss_of_two(loss: Callable[[Any, Any], Any], shape: tuple[int, ...], classes: int) -> Callable[[Any, Any], Any]:
+    """A recipe's `graph`: the loss of two rows, inputs of this shape in [0, 1) and classes, both drawn."""
+
+    def graph(run: Any, model: Any) -> Any:
+        x, y = run.rng.uniform(size=(2, *shape)), run.rng.integers(0, classes, size=2)
+        return loss(model(x), y)
+
+    return graph
 
 
 def _no_step(model: Any, batch: Any) -> Any:

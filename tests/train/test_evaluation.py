@@ -8,8 +8,18 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.data import moons
+from tensorgrad.random import Generator
 from tensorgrad.train import Accuracy
-from tensorgrad.train.evaluation import evaluation, measured, report_classifier, scores_of, usual_classifiers
+from tensorgrad.train.evaluation import (
+    draw_classifier,
+    evaluation,
+    loss_of_two,
+    measure_classifier,
+    measured,
+    report_classifier,
+    scores_of,
+    usual_classifiers,
+)
 from tensorgrad.train.parts import digits_as_mnist, first_rows
 
 
@@ -67,3 +77,38 @@ def test_a_classifier_is_reported_in_pictures(tmp_path):
     data = first_rows(digits_as_mnist(), 10, 30)
     report_classifier(run, nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), data)
     assert {path.name for path in tmp_path.iterdir()} == {"confusion.png", "mistakes.png"}
+
+
+def test_the_three_functions_of_a_classifiers_recipe(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs the package matplotlib, of the extra `train`")
+    data = moons(train=30, test=20)
+    model = nn.Linear(2, 2)
+    history = [{"epoch": 1, "train_loss": 1.0, "test_loss": 1.1, "train_accuracy": 0.5, "test_accuracy": 0.4}]
+    run = SimpleNamespace(
+        recipe=SimpleNamespace(name="small"),
+        seed=3,
+        rng=Generator(0),
+        history=history,
+        baselines={"other": {"test_accuracy": 0.9}},
+        figure=lambda name: tmp_path / f"{name}.png",
+    )
+    loaders = evaluation(data, ("test",))
+    expected = measured(model, loaders, tg.cross_entropy, {"accuracy": Accuracy()})
+    assert measure_classifier(tg.cross_entropy, ("test",))(run, model, data) == expected
+    assert set(measure_classifier(tg.cross_entropy)(run, model, data)) == {*expected, "train_loss", "train_accuracy"}
+
+    drawn = []
+    monkeypatch.setattr("tensorgrad.train.figures.curves", lambda *args: drawn.append(args))
+    draw_classifier("nats")(run, model, data)
+    title = f"small on {data.provenance.name}, seed 3"
+    assert drawn == [
+        (tmp_path / "loss.png", history, {"loss": "nats", "accuracy": "accuracy (%)"}, run.baselines, title)
+    ]
+    assert {path.name for path in tmp_path.iterdir()} == {"confusion.png"}  # points are no images
+
+    seen = []
+    loss = loss_of_two(lambda output, y: seen.append(y) or tg.cross_entropy(output, y), (2,), 2)(run, model)
+    assert loss.shape == ()
+    assert loss.requires_grad
+    assert seen[0].shape == (2,)
+    assert set(seen[0].tolist()) <= {0, 1}
