@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tensorgrad.data import DataFileError, DataNotFoundError
-from tensorgrad.recipes import RECIPES, Recipe
+from tensorgrad.recipes import BROKEN, RECIPES, Recipe
 from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
 from tensorgrad.train.recipe import Paused, about_run, draw_recipe, evaluate_run, resume_recipe, train_recipe
 from tensorgrad.train.tables import evaluation_table
@@ -138,8 +138,15 @@ def recipe(name: str) -> Recipe:
     if name not in RECIPES:
         close = get_close_matches(name, RECIPES, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise argparse.ArgumentTypeError(f"there is no recipe {name!r}{hint} (recipes: {', '.join(sorted(RECIPES))})")
+        lost = "".join(f"; {line}" for line in broken_recipes())
+        names = ", ".join(sorted(RECIPES))
+        raise argparse.ArgumentTypeError(f"there is no recipe {name!r}{hint} (recipes: {names}){lost}")
     return RECIPES[name]
+
+
+def broken_recipes() -> list[str]:
+    """A line for each file of recipes that could not be read, with the reason."""
+    return [f"{file} could not be read: {type(error).__name__}: {error}" for file, error in BROKEN.items()]
 
 
 def natural(text: str) -> int:
@@ -184,11 +191,13 @@ def surroundings(options: argparse.Namespace) -> Iterator[None]:
 
 
 def list_recipes(options: argparse.Namespace) -> int:
-    """Print each recipe's name and summary, and how long its preset takes."""
-    width = max(map(len, RECIPES))
+    """Print each recipe's name and summary, and how long its preset takes; status 1 where a file could not be read."""
+    width = max(map(len, RECIPES), default=0)
     for name, each in sorted(RECIPES.items()):
         print(name if options.names else f"{name:<{width}}   {each.summary} ({each.takes[each.default_preset]})")
-    return 0
+    for line in broken_recipes():
+        print(f"tensorgrad list: {line}", file=sys.stderr)
+    return 1 if BROKEN else 0
 
 
 def train(options: argparse.Namespace) -> int:
@@ -222,7 +231,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """Measure a run again; status 1 where its figures are others than its card says."""
     name = about_run(Path(options.folder))["recipe"]
     if name not in RECIPES:
-        raise RefusedError(f"{options.folder} is a run of {name!r}, which is no recipe here")
+        lost = "".join(f"; {line}" for line in broken_recipes())
+        raise RefusedError(f"{options.folder} is a run of {name!r}, which is no recipe here{lost}")
     table, same = evaluation_table(evaluate_run(options.folder, RECIPES[name]))
     print(table)
     return 0 if same else 1

@@ -15,6 +15,7 @@ from tensorgrad.cli import main
 from tensorgrad.data import DataNotFoundError
 from tensorgrad.recipes import RECIPES
 from tensorgrad.train.recipe import Paused
+from tensorgrad.train.run_folder import write_json
 from tests.recipes.extras import need_extras
 
 
@@ -76,11 +77,57 @@ def test_list_gives_every_recipe_a_line(calls, capsys):
 
 
 def test_every_file_of_recipes_has_a_recipe_and_every_recipe_a_smoke_test():
+    for error in recipes.BROKEN.values():
+        raise error
     for info in pkgutil.iter_modules(recipes.__path__):
         assert recipes.recipes_of(import_module(f"tensorgrad.recipes.{info.name}")), f"{info.name}.py has no RECIPE"
     for name, recipe in RECIPES.items():
         assert "smoke" in recipe.presets, name
         assert set(recipe.presets) == set(recipe.takes), name
+
+
+@pytest.fixture
+def with_broken(monkeypatch, tmp_path):
+    """Files of recipes beside the others: no Python, an import of nothing, a name again, and one without a recipe yet."""
+    sources = {
+        "zz_half": "RECIPE = Recipe(\n",
+        "zz_lost": "from tensorgrad.models.mlp import NoSuchModel\n",
+        "zz_twice": "from tensorgrad.recipes.mlp import RECIPE\n",
+        "zz_unfinished": "from tensorgrad.recipes import Recipe\n",
+    }
+    for name, source in sources.items():
+        (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.setattr(recipes, "__path__", [*recipes.__path__, str(tmp_path)])
+    found, broken = recipes.find_recipes()
+    yield found, broken
+    for name in sources:
+        sys.modules.pop(f"tensorgrad.recipes.{name}", None)
+
+
+def test_a_broken_file_of_recipes_takes_no_other_with_it(with_broken):
+    found, broken = with_broken
+    assert found == RECIPES
+    assert {file: type(error) for file, error in broken.items()} == {
+        "zz_half.py": SyntaxError,
+        "zz_lost.py": ImportError,
+        "zz_twice.py": ValueError,
+    }
+    assert "there is a recipe called 'mlp' already" in str(broken["zz_twice.py"])
+
+
+def test_a_broken_file_of_recipes_is_listed_with_its_error(with_broken, calls, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(cli, "BROKEN", with_broken[1])
+    assert main(["list", "--names"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out.split() == sorted(RECIPES)
+    assert "tensorgrad list: zz_lost.py could not be read: ImportError: cannot import name 'NoSuchModel'" in printed.err
+    assert len(printed.err.splitlines()) == 3
+    assert main(["train", "fake"]) == 0
+    assert [name for name, _ in calls] == ["fake"]
+    assert "zz_half.py could not be read: SyntaxError" in refusal(capsys, "train", "zz-half")
+    write_json(tmp_path / "run.json", {"recipe": "zz-half"})
+    assert main(["evaluate", str(tmp_path)]) == 2
+    assert "zz_half.py could not be read: SyntaxError" in capsys.readouterr().err
 
 
 def test_train_hands_its_options_to_the_recipe(calls):
