@@ -88,7 +88,7 @@ def test_every_file_of_recipes_has_a_recipe_and_every_recipe_a_smoke_test():
 
 @pytest.fixture
 def with_broken(monkeypatch, tmp_path):
-    """Files of recipes beside the others: no Python, an import of nothing, a name again, and one without a recipe yet."""
+    """Files of recipes beside the others: no Python, an import of nothing, a name again, one without a recipe."""
     sources = {
         "zz_half": "RECIPE = Recipe(\n",
         "zz_lost": "from tensorgrad.models.mlp import NoSuchModel\n",
