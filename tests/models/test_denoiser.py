@@ -15,6 +15,11 @@ def values(tensor):
     return np.asarray(tensor.tolist())
 
 
+def of_numpy(array):
+    """On the default device, in float64 or int64."""
+    return tg.asarray(array.tolist(), dtype=array.dtype)
+
+
 def drawn(model, seed):
     """The model with every weight drawn anew: layers that start at 0 would hide what is behind them."""
     rng = Generator(seed)
@@ -106,8 +111,8 @@ def assert_loss_and_gradients_are_pytorchs(torch, mine, theirs, theta, beta, sha
     x, noise = rng.normal(size=shape), rng.normal(size=shape)
     t = rng.integers(1, len(beta) + 1, size=shape[0])
     there = [torch.tensor(each) for each in condition]
-    here = [tg.asarray(each) for each in condition]
-    loss = Diffusion(beta).loss(lambda x, t: mine(x, t, *here), tg.asarray(x), tg.asarray(t), tg.asarray(noise))
+    here = [of_numpy(each) for each in condition]
+    loss = Diffusion(beta).loss(lambda x, t: mine(x, t, *here), *map(of_numpy, (x, t, noise)))
     loss.backward()
     alpha_bar = torch.cumprod(1 - torch.tensor(beta.tolist(), dtype=torch.float64), 0)[torch.tensor(t) - 1]
     alpha_bar = alpha_bar.reshape(-1, *(1 for _ in shape[1:]))

@@ -49,11 +49,11 @@ def test_noised_samples_have_the_means_and_deviations_of_equation_4():
     diffusion = Diffusion(linear_schedule(100))
     x_0, noise = noise_of((3, 2)), noise_of((3, 2), 1)
     t = tg.asarray([1, 50, 100])
-    found = values(diffusion.noised(x_0, t, noise))
+    x_t = diffusion.noised(x_0, t, noise)
     alpha_bar = np.cumprod(1 - values(linear_schedule(100)))[[0, 49, 99], None]
-    np.testing.assert_allclose(found, np.sqrt(alpha_bar) * values(x_0) + np.sqrt(1 - alpha_bar) * values(noise))
-    np.testing.assert_allclose(values(diffusion.data_of(tg.asarray(found), t, noise)), values(x_0), rtol=1e-9)
-    assert values(diffusion.data_of(tg.asarray(found), t, noise, limit=0.1)).max() == 0.1
+    np.testing.assert_allclose(values(x_t), np.sqrt(alpha_bar) * values(x_0) + np.sqrt(1 - alpha_bar) * values(noise))
+    np.testing.assert_allclose(values(diffusion.data_of(x_t, t, noise)), values(x_0), rtol=1e-9)
+    assert values(diffusion.data_of(x_t, t, noise, limit=0.1)).max() == 0.1
 
 
 def test_one_step_after_another_is_equation_4():
