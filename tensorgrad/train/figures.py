@@ -168,6 +168,23 @@ def sample_sheet(
     save_figure(figure, path)
 
 
+def animation(path: str | Path, pictures: Sequence[Any], seconds: float, enlarge: int = 2) -> None:
+    """Pictures one after another, over and over, as a GIF.   each (h, w, 3) or (h, w) in [0, 1]
+
+    seconds: of one round. enlarge: pixels of the GIF for one of a picture, along each side. It needs Pillow, which
+    comes with matplotlib.
+    """
+    from PIL import Image
+
+    frames = []
+    for each in pictures:
+        pixels = np.round(255 * np.clip(on_host(each), 0, 1)).astype(np.uint8)
+        frames.append(Image.fromarray(pixels.repeat(enlarge, axis=0).repeat(enlarge, axis=1)))
+    first, *others = frames
+    with replacing(path) as partial:
+        first.save(partial, save_all=True, append_images=others, duration=1000 * seconds / len(frames), loop=0)
+
+
 def decision_boundary(path: str | Path, score: Any, x: Any, y: Any, classes: Sequence[str], title: str) -> None:
     """The points of two classes in the plane, and the probability of the second all over it.
 

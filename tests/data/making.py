@@ -1,7 +1,9 @@
 """Small files of data sets, made by tests: as their publishers make them, and in every way wrong."""
 
 import gzip
+import io
 import struct
+import zipfile
 
 import numpy as np
 
@@ -52,3 +54,23 @@ def batch_pickle(pixels, labels, **others):
     entries = [(string("data"), array), (string("labels"), b"](" + b"".join(map(number, labels)) + b"e")]
     entries += [(string(name), string(value)) for name, value in others.items()]
     return b"\x80\x02}(" + b"".join(key + value for key, value in entries) + b"u."
+
+
+def npy_bytes(header, content=b"", version=1):
+    """An array in NumPy's format, with a header of one's own: a dict, or text."""
+    text = (header if isinstance(header, str) else repr(header)).encode("latin1") + b"\n"
+    length = struct.pack("<H", len(text)) if version == 1 else struct.pack("<I", len(text))
+    return b"\x93NUMPY" + bytes([version, 0]) + length + text + content
+
+
+def write_npz(path, members):
+    """An archive of members by name: arrays, or bytes as they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, member in members.items():
+            if not isinstance(member, bytes):
+                held = io.BytesIO()
+                np.save(held, member)
+                member = held.getvalue()
+            archive.writestr(f"{name}.npy", member)
+    return path

@@ -126,3 +126,17 @@ def test_a_boundary_is_drawn_over_the_points(tmp_path, drawn):
     )
     axes = drawn["b.png"].axes[0]
     assert [each.get_text() for each in axes.get_legend().get_texts()] == ["left", "right"]
+
+
+def test_an_animation_has_its_pictures_in_turn(tmp_path):
+    from PIL import Image
+
+    pictures = [np.full((3, 4, 3), shade) for shade in (0.0, 0.5, 2.0)]
+    figures.animation(tmp_path / "turn.gif", [*pictures[:2], tg.asarray(pictures[2])], seconds=0.6)
+    with Image.open(tmp_path / "turn.gif") as found:
+        assert (found.size, found.n_frames, found.info["duration"], found.info["loop"]) == ((8, 6), 3, 200, 0)
+        shades = []
+        for place in range(3):
+            found.seek(place)
+            shades.append(found.convert("RGB").getpixel((5, 5))[0])
+    assert shades == [0, 128, 255]
