@@ -76,7 +76,7 @@ EXTRAS = {
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},
     "data": {"pooch", "sklearn", "tqdm"},
-    "train": {"matplotlib", "safetensors", "sklearn", "tensorboardX", "threadpoolctl", "tqdm"},
+    "train": {"PIL", "matplotlib", "safetensors", "sklearn", "tensorboardX", "threadpoolctl", "tqdm"},
     "recipes": {"matplotlib", "safetensors", "sklearn", "threadpoolctl", "tqdm"},
     "cli": {"hypothesis"},
 }
