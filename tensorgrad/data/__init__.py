@@ -7,6 +7,8 @@ from tensorgrad.data.files import DataFileError, DataNotFoundError
 from tensorgrad.data.generated import eight_gaussians, moons, spirals
 from tensorgrad.data.handwriting import emnist_letters, fashion_mnist, mnist
 from tensorgrad.data.loader import DataLoader
+from tensorgrad.data.membranes import generated_membranes, isbi_membranes
+from tensorgrad.data.photographs import Photograph, photograph, sample_photograph
 from tensorgrad.data.prices import stocks
 from tensorgrad.data.provenance import Provenance
 from tensorgrad.data.samplers import (
@@ -31,6 +33,7 @@ __all__ = [
     "DataNotFoundError",
     "Dataset",
     "MinMaxScaler",
+    "Photograph",
     "Provenance",
     "RandomSampler",
     "Sampler",
@@ -50,11 +53,15 @@ __all__ = [
     "emnist_letters",
     "fashion_mnist",
     "flickr8k_captions",
+    "generated_membranes",
     "iris",
+    "isbi_membranes",
     "mnist",
     "moons",
     "names",
+    "photograph",
     "random_split",
+    "sample_photograph",
     "spirals",
     "sst2",
     "stocks",

@@ -58,6 +58,29 @@ class RandomVerticalFlip(RandomFlip):
         super().__init__(2, p)
 
 
+class RandomQuarterTurn(Transform):
+    """Each image, turned by 0 to 3 quarter turns; no value is interpolated.   (n, c, s, s) -> (n, c, s, s)
+
+    Raises ValueError for images that are not square.
+
+    >>> turned = RandomQuarterTurn()([[[[1.0, 2.0], [3.0, 4.0]]]], Generator(0))
+    >>> sorted(turned.reshape(-1).tolist())
+    [1.0, 2.0, 3.0, 4.0]
+    """
+
+    draws = True
+
+    def images(self, x: Tensor, generator: Generator) -> Tensor:
+        """Each image, turned; as two choices, to go half around and to go a quarter further."""
+        if x.shape[2] != x.shape[3]:
+            raise ValueError(f"RandomQuarterTurn: the images are {x.shape[2]} x {x.shape[3]} pixels; expected squares")
+        turns = generator.integers(4, size=x.shape[0]).to_device("cpu").numpy().reshape(-1, 1, 1, 1)
+        x = ops.where(asarray(turns >= 2, device=x.device), ops.flip(x, axis=(2, 3)), x)
+        quarter = ops.flip(ops.permute_dims(x, (0, 1, 3, 2)), axis=2)  # counter-clockwise
+        turned: Tensor = ops.where(asarray(turns % 2 == 1, device=x.device), quarter, x)
+        return turned
+
+
 class RandomAffine(Transform):
     """Each image turned, moved, scaled and sheared about its middle.   (n, c, h, w) -> (n, c, h, w)
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.data.transforms import RandomAffine, RandomHorizontalFlip, RandomRotation, RandomVerticalFlip
+from tensorgrad.data.transforms import (
+    RandomAffine,
+    RandomHorizontalFlip,
+    RandomQuarterTurn,
+    RandomRotation,
+    RandomVerticalFlip,
+)
 from tensorgrad.data.transforms.warps import RandomFlip, theta_of
 from tensorgrad.random import Generator
 
@@ -92,3 +98,16 @@ def test_what_makes_no_move_is_refused():
             RandomAffine(**arguments)
     with pytest.raises(ValueError, match="RandomRotation: degrees -5"):
         RandomRotation(-5)
+
+
+def test_quarter_turns_are_all_four_and_counter_clockwise():
+    x = tg.asarray(np.tile(IMAGE, (200, 1, 1, 1)))
+    turned = np.array(RandomQuarterTurn()(x, Generator(0)).tolist())
+    turns = [[np.array_equal(each, np.rot90(IMAGE[0], k, axes=(1, 2))) for k in range(4)] for each in turned]
+    assert np.sum(turns, axis=1).tolist() == [1] * 200
+    assert np.sum(turns, axis=0).min() > 30
+
+
+def test_a_quarter_turn_of_an_image_that_is_not_square_is_refused():
+    with pytest.raises(ValueError, match="are 4 x 6 pixels; expected squares"):
+        RandomQuarterTurn()(tg.zeros((1, 1, 4, 6)), Generator(0))
