@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tensorgrad.data import DataFileError, DataNotFoundError
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
+from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard
 from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
 from tensorgrad.train.recipe import Paused, about_run, draw_recipe, evaluate_run, resume_recipe, train_recipe
 from tensorgrad.train.tables import evaluation_table
@@ -111,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         "leaderboard", help="compare runs", description="A table of all finished runs: mean and deviation over seeds."
     )
     each.add_argument("folders", nargs="+", metavar="RUNS", help="run folders, or folders of them")
+    each.add_argument("--write", metavar="FILE", help=f"put the table into a file, between {BEGIN} and {END}")
     each.set_defaults(run=leaderboard)
 
     each = commands.add_parser(
@@ -239,8 +241,21 @@ def evaluate(options: argparse.Namespace) -> int:
 
 
 def leaderboard(options: argparse.Namespace) -> int:
-    """Print the table of all runs in some folders."""
-    print(leaderboard_of([Path(folder) for folder in options.folders]))
+    """Print the table of all runs in some folders, or write it into a file."""
+
+    def say(text: str) -> None:
+        print(f"tensorgrad leaderboard: {text}", file=sys.stderr)
+
+    table = leaderboard_of([Path(folder) for folder in options.folders], say)
+    if options.write is None:
+        print(table)
+        return 0
+    try:
+        lost = write_leaderboard(Path(options.write), table)
+    except ValueError as error:  # no markers
+        raise RefusedError(str(error)) from error
+    for line in lost:
+        say(f"no run for the line {line}, which is no longer in {options.write}")
     return 0
 
 

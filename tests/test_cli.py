@@ -14,6 +14,7 @@ from tensorgrad import cli, recipes
 from tensorgrad.cli import main
 from tensorgrad.data import DataNotFoundError
 from tensorgrad.recipes import RECIPES
+from tensorgrad.train.leaderboard import BEGIN, END
 from tensorgrad.train.recipe import Paused
 from tensorgrad.train.run_folder import write_json
 from tests.recipes.extras import need_extras
@@ -194,7 +195,16 @@ def test_a_run_is_evaluated_and_listed(tmp_path, capsys):
     assert main(["evaluate", str(folder)]) == 0
     assert "as the card says" in capsys.readouterr().out
     assert main(["leaderboard", str(tmp_path)]) == 0
-    assert "| mlp | smoke | digits | test accuracy | 0 |" in capsys.readouterr().out
+    line = "| mlp | smoke | digits | test accuracy | 0 |"
+    assert line in capsys.readouterr().out
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n")
+    assert main(["leaderboard", str(tmp_path), "--write", str(page)]) == 2
+    assert "page.md needs one line <!-- leaderboard -->" in capsys.readouterr().err
+    page.write_text(f"Before.\n{BEGIN}\n| lost | quick |\n{END}\n")
+    assert main(["leaderboard", str(tmp_path), "--write", str(page)]) == 0
+    assert "no run for the line | lost | quick |, which is no longer in" in capsys.readouterr().err
+    assert line in page.read_text()
     card = folder / "card.json"
     card.write_text(card.read_text().replace('"test_accuracy": 0.', '"test_accuracy": 0.0'))
     assert main(["evaluate", str(folder)]) == 1

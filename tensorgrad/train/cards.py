@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import UTC, datetime
 from statistics import mean, median, stdev
 from typing import Any
 
@@ -32,6 +33,7 @@ def make_card(run: Any, model: Any, data: Any, metrics: Mapping[str, float]) -> 
         "metrics": {**metrics, "baselines": run.baselines},
         "headline": recipe.headline,
         "seconds": round(sum(watch.seconds for watch in run.seconds.values()), 3),
+        "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "device": default_device(),
         "versions": versions(*(package for package in ("scipy", "scikit-learn") if package in _needed(recipe))),
         "commit": git_commit(),
@@ -71,7 +73,10 @@ def _plain(value: Any) -> Any:
 
 
 def summary_card(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One card for several seeds: of every figure the median, and of the headline the spread besides."""
+    """One card for several seeds: of figures the median, of the headline the spread besides, of baselines the mean.
+
+    The rest, such as settings and data, is that of the first seed.
+    """
     headline = cards[0]["headline"]
     values = [card["metrics"][headline] for card in cards]
     figures = [name for name in cards[0]["metrics"] if name != "baselines"]
@@ -85,7 +90,17 @@ def summary_card(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
             f"{headline}_min": min(values),
             f"{headline}_max": max(values),
             f"{headline}_by_seed": values,
-            "baselines": cards[0]["metrics"]["baselines"],
+            "baselines": mean_baselines(cards),
         },
         "seconds": median(card["seconds"] for card in cards),
     }
+
+
+def mean_baselines(cards: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Every baseline's figures, each the mean over the cards that have it: a seed may have drawn data of its own."""
+    found: dict[str, dict[str, list[float]]] = {}
+    for card in cards:
+        for title, row in card["metrics"]["baselines"].items():
+            for name, value in row.items():
+                found.setdefault(title, {}).setdefault(name, []).append(value)
+    return {title: {name: mean(values) for name, values in row.items()} for title, row in found.items()}

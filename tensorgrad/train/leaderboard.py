@@ -2,66 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
+from tensorgrad.io import replacing
+from tensorgrad.train.cards import mean_baselines
 from tensorgrad.train.run_folder import read_json
 from tensorgrad.train.tables import shown, words
 
+BEGIN, END = "<!-- leaderboard -->", "<!-- end of the leaderboard -->"
+HEAD = (
+    "| recipe | preset | data | figure | seeds | mean | deviation | best baseline | parameters | s a seed |",
+    "| --- | --- | --- | --- | --- | ---: | ---: | --- | ---: | ---: |",
+)
 
-def leaderboard(folders: Iterable[Path]) -> str:
+
+def leaderboard(folders: Iterable[Path], say: Callable[[str], object] = print) -> str:
     """A Markdown table of all finished runs in some folders, a line for each recipe, preset and settings.
 
     A line has the seeds, the headline's mean and deviation over them, the baseline with the best mean, the data set and
-    the time a seed took. Raises FileNotFoundError where there is no finished run.
+    the time a seed took. Where a preset was run with several settings, its lines name those that differ. Of runs with
+    one seed and the same settings the newest stands in the table, and `say` is told so.
+    Raises FileNotFoundError where there is no finished run.
     """
-    groups: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
-    for card in _cards(folders):
-        key = (card["recipe"], card["preset"], repr(sorted(card["settings"].items())))
-        groups.setdefault(key, []).append(card)
-    if not groups:
+    folders = list(folders)
+    newest: dict[tuple[str, str, str, int], tuple[float, Path, dict[str, Any]]] = {}
+    for path, card in _cards(folders):
+        key = (card["recipe"], card["preset"], repr(sorted(card["settings"].items())), card["seed"])
+        this = (_finished(path, card), path, card)
+        if key in newest:
+            before, this = sorted((newest[key], this), key=lambda each: each[:2])
+            say(f"{key[0]}, {key[1]}, seed {key[3]}: {this[1].parent} is newer than {before[1].parent} and is taken")
+        newest[key] = this
+    if not newest:
         raise FileNotFoundError(2, f"there is no finished run, no card.json, in {', '.join(map(str, folders))}")
-    lines = [
-        "| recipe | preset | data | figure | seeds | mean | deviation | best baseline | parameters | s a seed |",
-        "| --- | --- | --- | --- | --- | ---: | ---: | --- | ---: | ---: |",
-    ]
-    lines += [_line(groups[key]) for key in sorted(groups)]
-    return "\n".join(lines)
+    groups: dict[tuple[str, str], dict[str, list[dict[str, Any]]]] = {}
+    for recipe, preset, settings, seed in sorted(newest):
+        card = newest[recipe, preset, settings, seed][2]
+        groups.setdefault((recipe, preset), {}).setdefault(settings, []).append(card)
+    lines = [_line(cards, list(group.values())) for group in groups.values() for cards in group.values()]
+    return "\n".join([*HEAD, *lines])
 
 
-def _cards(folders: Iterable[Path]) -> Iterator[dict[str, Any]]:
+def write_leaderboard(path: Path, table: str) -> list[str]:
+    """Put a table between the two markers of a text file, whole or not at all; the text beside stays as it is.
+
+    Returns the lines of the table before that are about a recipe and preset which the new one says nothing about.
+    Raises ValueError where a marker, `BEGIN` or `END`, is not there once, or they stand the wrong way around.
+    """
+    text = path.read_bytes().decode("utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise ValueError(f"{path} needs one line {BEGIN} and below it one line {END}, for the table to stand between")
+    before, rest = text.split(BEGIN)
+    old, after = rest.split(END)
+    with replacing(path) as partial:
+        partial.write_bytes(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}".encode())
+    kept = {_about(line) for line in table.splitlines()}
+    return [line for line in old.splitlines() if line.startswith("| ") and _about(line) not in kept]
+
+
+def _about(line: str) -> tuple[str, ...]:
+    """The recipe and the preset of a line."""
+    return tuple(cell.strip().partition(",")[0] for cell in line.split("|")[1:3])
+
+
+def _cards(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The cards of single seeds, each once."""
     paths = sorted({path.resolve() for folder in folders for path in Path(folder).rglob("card.json")})
     for path in paths:
         card = read_json(path)
         if not isinstance(card.get("seed"), list):  # the summary of several seeds, which stand beside it
-            yield card
+            yield path, card
 
 
-def _line(cards: list[dict[str, Any]]) -> str:
+def _finished(path: Path, card: dict[str, Any]) -> float:
+    """When a run came to its end, in seconds since 1970: as its card says or, of an older one, as its file does."""
+    return datetime.fromisoformat(card["finished"]).timestamp() if "finished" in card else path.stat().st_mtime
+
+
+def _line(cards: list[dict[str, Any]], group: list[list[dict[str, Any]]]) -> str:
+    """The line of one experiment's seeds. group: the cards of all settings of its preset, to tell it from."""
     card = cards[0]
     name = card["headline"]
     values = [each["metrics"][name] for each in cards]
-    known: dict[str, list[float]] = {}  # a seed may have drawn its own data, and baselines with it
-    for each in cards:
-        for title, row in each["metrics"]["baselines"].items():
-            if name in row:
-                known.setdefault(title, []).append(row[name])
+    others = [each[0]["settings"] for each in group]
+    differing = [
+        f"{key}={value}"
+        for key, value in card["settings"].items()
+        if any(each.get(key, ...) != value for each in others)
+    ]
+    known = {title: row[name] for title, row in mean_baselines(cards).items() if name in row}
     cells = (
         card["recipe"],
-        card["preset"],
+        ", ".join([card["preset"], *differing]),
         str(card["data"].get("name", "")),
         words(name),
-        ", ".join(str(each["seed"]) for each in cards),
+        _listed([each["seed"] for each in cards]),
         shown(name, mean(values)),
-        shown(name, stdev(values)) if len(values) > 1 else "",
-        _best(name, {title: mean(found) for title, found in known.items()}),
+        shown(name, stdev(values), digits=2) if len(values) > 1 else "",
+        _best(name, known),
         f"{card['parameters']:,}",
         f"{mean(each['seconds'] for each in cards):.1f}",
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _listed(seeds: list[int]) -> str:
+    """Seeds with commas between; more than five in a row by the first and the last."""
+    if len(seeds) > 5 and seeds == list(range(seeds[0], seeds[0] + len(seeds))):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
 def _best(name: str, known: dict[str, float]) -> str:
