@@ -38,7 +38,7 @@ FLOORS: list[set[str]] = [
     {"ops/arithmetic"},
     {"ops/shape"},
     {"ops/indexing"},
-    {"ops/padding"},
+    {"ops/padding", "ops/windows"},
     {"ops/scan", "ops/sorting"},
     {"ops/reduction"},
     {"ops/scatter", "ops/numerical", "ops/fourier"},

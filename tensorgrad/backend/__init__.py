@@ -1,6 +1,7 @@
 """Arrays: which library they belong to, which device they are on, and the kernels special to one library."""
 
 from tensorgrad.backend import contraction_kernels as contraction_kernels
+from tensorgrad.backend import convolution_kernels as convolution_kernels
 from tensorgrad.backend import convolve_kernels as convolve_kernels
 from tensorgrad.backend import index_kernels as index_kernels
 from tensorgrad.backend import scan_kernels as scan_kernels

@@ -77,7 +77,7 @@ def _running(combine: Any) -> Callable[..., Any]:
     def run(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
         counts = _counts(x.shape[2:], kernel_size, stride, ((0, 0),) * len(kernel_size), dilation)
         first, *others = product(*map(range, kernel_size))
-        out = np.array(x[_reads(first, counts, stride, dilation)], order="C")
+        out = np.array(x[_reads(first, counts, stride, dilation)], order="K")
         for place in others:
             combine(out, x[_reads(place, counts, stride, dilation)], out=out)
         return out

@@ -9,7 +9,7 @@ from tensorgrad import ops
 from tensorgrad.nn import init
 from tensorgrad.nn.making import batched, empty_parameter, positive, sizes
 from tensorgrad.nn.module import Module
-from tensorgrad.ops.convolution import Padding, Size, pads_of
+from tensorgrad.ops.windows import Padding, Size, pads_of
 
 MODES = {"zeros": "constant", "reflect": "reflect", "replicate": "replicate", "circular": "circular"}
 

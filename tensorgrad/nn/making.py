@@ -10,7 +10,7 @@ from tensorgrad import ops
 from tensorgrad.backend import get_default_dtype
 from tensorgrad.creation import zeros
 from tensorgrad.nn.parameter import Buffer, Parameter
-from tensorgrad.ops.convolution import per_axis
+from tensorgrad.ops.windows import per_axis
 
 
 def empty_parameter(shape: tuple[int, ...], device: str | None, dtype: Any) -> Parameter:

@@ -11,7 +11,7 @@ from typing import Any
 from tensorgrad import ops
 from tensorgrad.nn.making import arguments, batched, sizes
 from tensorgrad.nn.module import Module
-from tensorgrad.ops.convolution import Size
+from tensorgrad.ops.windows import Size
 
 Sizes = int | None | tuple[int | None, ...]
 

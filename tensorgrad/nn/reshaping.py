@@ -8,7 +8,7 @@ from typing import Any
 from tensorgrad import ops
 from tensorgrad.nn.making import arguments, batched, positive, sizes
 from tensorgrad.nn.module import Module
-from tensorgrad.ops.convolution import Size
+from tensorgrad.ops.windows import Size
 
 
 def _place(what: str, name: str, axis: int, ndim: int) -> int:

@@ -137,10 +137,9 @@ from tensorgrad.ops.convolution import (
     conv_transpose1d,
     conv_transpose2d,
     conv_transpose3d,
-    fold,
-    fold_windows,
-    unfold,
-    unfold_windows,
+    correlate_windows,
+    correlate_windows_weight,
+    correlate_windows_x,
 )
 from tensorgrad.ops.distance import (
     cosine_similarity,
@@ -365,6 +364,7 @@ from tensorgrad.ops.sorting import (
     unique_values,
 )
 from tensorgrad.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
+from tensorgrad.ops.windows import fold, fold_windows, unfold, unfold_windows
 
 __all__ = [
     "abs",
@@ -434,6 +434,9 @@ __all__ = [
     "convolve_vectors",
     "copy",
     "copysign",
+    "correlate_windows",
+    "correlate_windows_weight",
+    "correlate_windows_x",
     "cos",
     "cosh",
     "cosine_similarity",

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.ops.arrays import device_of
-from tensorgrad.ops.convolution import Sizes, per_axis
 from tensorgrad.ops.elementwise import asarray
 from tensorgrad.ops.indexing import array_of, take, take_along_axis, wrapped_as
 from tensorgrad.ops.padding import pad
@@ -19,6 +18,7 @@ from tensorgrad.ops.pooling import loser, max_pool1d, max_pool2d, max_pool3d
 from tensorgrad.ops.products import matmul
 from tensorgrad.ops.reduction import argmax, max, mean
 from tensorgrad.ops.shape import broadcast_to, moveaxis, permute_dims, reshape
+from tensorgrad.ops.windows import Sizes, per_axis
 
 
 def global_avg_pool(x: Any, keepdims: bool = False) -> Any:

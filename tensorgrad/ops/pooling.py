@@ -12,7 +12,12 @@ import numpy as np
 
 from tensorgrad.backend import Array
 from tensorgrad.ops.arrays import arange, device_of, isdtype
-from tensorgrad.ops.convolution import (
+from tensorgrad.ops.elementwise import asarray, astype, clip
+from tensorgrad.ops.indexing import array_of, wrapped_as
+from tensorgrad.ops.padding import pad
+from tensorgrad.ops.reduction import argmax, argmin, sum
+from tensorgrad.ops.shape import broadcast_to, expand_dims, reshape
+from tensorgrad.ops.windows import (
     Padding,
     Pads,
     Size,
@@ -23,11 +28,6 @@ from tensorgrad.ops.convolution import (
     unfold_windows,
     windows_of,
 )
-from tensorgrad.ops.elementwise import asarray, astype, clip
-from tensorgrad.ops.indexing import array_of, wrapped_as
-from tensorgrad.ops.padding import pad
-from tensorgrad.ops.reduction import argmax, argmin, sum
-from tensorgrad.ops.shape import broadcast_to, expand_dims, reshape
 from tensorgrad.primitive import op
 
 Geometry = tuple[Sizes, Sizes, Pads, Sizes]  # kernel, stride, padding, dilation

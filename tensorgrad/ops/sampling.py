@@ -17,11 +17,11 @@ import numpy as np
 from tensorgrad.backend import Array, get_default_dtype
 from tensorgrad.ops.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from tensorgrad.ops.arrays import arange, device_of, isdtype, zeros
-from tensorgrad.ops.convolution import Size, Sizes, per_axis
 from tensorgrad.ops.elementwise import abs, asarray, astype, clip, floor, isfinite, round, where
 from tensorgrad.ops.indexing import array_of, getitem
 from tensorgrad.ops.products import matmul
 from tensorgrad.ops.shape import concat, expand_dims, permute_dims, reshape
+from tensorgrad.ops.windows import Size, Sizes, per_axis
 from tensorgrad.primitive import op
 
 Stretch = tuple[str, int, int, float, bool]  # rule, pixels before, pixels after, pixels before per pixel after, align

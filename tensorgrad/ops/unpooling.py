@@ -6,9 +6,9 @@ from math import prod
 from typing import Any
 
 from tensorgrad.ops.arrays import arange, device_of, zeros
-from tensorgrad.ops.convolution import Size, per_axis
 from tensorgrad.ops.indexing import array_of, check_range, setitem
 from tensorgrad.ops.shape import reshape
+from tensorgrad.ops.windows import Size, per_axis
 
 
 def max_unpool1d(

@@ -29,6 +29,7 @@ from tensorgrad.testing.cases import (
     shape,
     sorting,
     unpooling,
+    windows,
 )
 
 CASES: list[Case] = [
@@ -49,6 +50,7 @@ CASES: list[Case] = [
     *fourier.CASES,
     *activation.CASES,
     *normalization.CASES,
+    *windows.CASES,
     *convolution.CASES,
     *padding.CASES,
     *pooling.CASES,
