@@ -11,13 +11,13 @@ import math
 from dataclasses import dataclass
 
 from tensorgrad import nn, optim
-from tensorgrad.data import DataLoader, Splits, TensorDataset
+from tensorgrad.data import DataLoader
 from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
 from tensorgrad.recipes import mnist_mlp
 from tensorgrad.train import Accuracy, Schedule
 from tensorgrad.train.evaluation import evaluation, measure_classifier
-from tensorgrad.train.parts import held_out
+from tensorgrad.train.parts import ThreeParts, three_parts
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -44,18 +44,9 @@ PRESETS = {
 # ── data ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True)
-class ThreeParts(Splits):
-    """A data set in three parts; the weights are fitted to the first, the settings chosen by the second."""
-
-    validation: TensorDataset
-
-
 def load(run: Run) -> ThreeParts:
     """The last training images are kept aside to validate with."""
-    data = mnist_mlp.load(run)
-    chosen = held_out(data, run.settings.validation)
-    return ThreeParts(chosen.train, data.test, data.classes, data.provenance, chosen.test)
+    return three_parts(mnist_mlp.load(run), run.settings.validation)
 
 
 # ── model and training ──────────────────────────────────────────────────────────────────────────────────────

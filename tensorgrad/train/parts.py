@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 from tensorgrad import data as sets
 from tensorgrad.creation import asarray
 from tensorgrad.data import Splits, TensorDataset
 from tensorgrad.ops import interpolate, pad
 
+SomeSplits = TypeVar("SomeSplits", bound=Splits)
 
-def first_rows(data: Splits, train: int | None, test: int | None = None) -> Splits:
+
+def first_rows(data: SomeSplits, train: int | None, test: int | None = None) -> SomeSplits:
     """The first so many rows of each part; all where None.
 
     >>> data = first_rows(sets.moons(train=100, test=50), 10)
@@ -37,6 +39,24 @@ def held_out(data: Splits, count: int | None) -> Splits:
     )
     note = f"the last {count:,} training rows in place of the test set; {data.provenance.note}"
     return replace(data, train=kept, test=held, provenance=replace(data.provenance, note=note))
+
+
+@dataclass(frozen=True)
+class ThreeParts(Splits):
+    """A data set in three parts: weights are fitted to the first, settings chosen by the second."""
+
+    validation: TensorDataset
+
+
+def three_parts(data: Splits, count: int) -> ThreeParts:
+    """A data set whose last so many training rows are kept aside to validate with.
+
+    >>> data = three_parts(sets.moons(train=100, test=50), 20)
+    >>> len(data.train), len(data.validation), len(data.test)
+    (80, 20, 50)
+    """
+    divided = held_out(data, count)
+    return ThreeParts(divided.train, data.test, data.classes, data.provenance, divided.test)
 
 
 def with_inputs(data: Splits, change: Callable[[Any], Any]) -> Splits:
