@@ -5,6 +5,7 @@ Ronneberger, Fischer & Brox, "U-Net: convolutional networks for biomedical image
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 from tensorgrad import nn
@@ -35,14 +36,37 @@ class DoubleConv(nn.Sequential):
         super().__init__(*layers)
 
 
+class Up(nn.Module):
+    """The image twice as large, beside it the features that passed here, two convolutions.   -> (n, o, 2 h, 2 w)
+
+    forward(x, passed): (n, c, h, w) and (n, o, 2 h, 2 w). The transposed convolution has 2 x 2 weights and stride 2, so
+    N = c numbers meet in a unit, and makes o channels of c.
+
+    >>> import tensorgrad as tg
+    >>> from tensorgrad.models.unet import Up
+    >>> Up(8, 4, tg.random.Generator(0))(tg.ones((1, 8, 2, 2)), tg.ones((1, 4, 4, 4))).shape
+    (1, 4, 4, 4)
+    """
+
+    def __init__(self, channels: int, units: int, rng: Any, dtype: Any = None) -> None:
+        self.enlarge = nn.ConvTranspose2d(channels, units, 2, stride=2, device=rng.device, dtype=dtype, generator=rng)
+        init.normal_(self.enlarge.weight, std=(2 / channels) ** 0.5, generator=rng)
+        _unbiased(self.enlarge)
+        self.double = DoubleConv(2 * units, units, rng, dtype)
+
+    def forward(self, x: Any, passed: Any) -> Tensor:
+        """Features of the size that passed."""
+        features: Tensor = self.double(concat([passed, self.enlarge(x)], axis=1))
+        return features
+
+
 class UNet(nn.Module):
     """A score for every pixel of an image and every class.   (n, c, h, w) -> (n, k, h, w)
 
-    Four times two convolutions and a pooling by 2, which doubles the channels: width, 2 width, 4 width, 8 width; two
-    convolutions with 16 width channels at the bottom; four times a transposed convolution by 2, which halves the
-    channels, beside it the features of the same size from the way down, and two convolutions; at the end a convolution
-    of 1 x 1. The paper cuts the borders off; here convolutions have a border of zeros, so the scores are as large as
-    the image.
+    Two convolutions to `width` channels; four times a pooling by 2 and two convolutions, which double the channels;
+    four times a transposed convolution by 2, which halves them, beside it the features of the same size from the way
+    down, and two convolutions; at the end a convolution of 1 x 1. The paper cuts the borders off; here convolutions
+    have a border of zeros, so the scores are as large as the image.
 
     channels: c. classes: k; 1 is the logit of a mask against its ground. width: 64 is the paper's; with 3 channels that
     is 31,031,745 parameters. rng: draws the weights, N(0, 2 / N) for N numbers that meet in a unit (section 3), and
@@ -63,26 +87,23 @@ class UNet(nn.Module):
             )
         self.channels = channels
         units = [width * 2**level for level in range(LEVELS + 1)]
-        read = [channels, *units]
-        self.down = nn.ModuleList([DoubleConv(read[level], units[level], rng, dtype) for level in range(LEVELS)])
-        self.pool = nn.MaxPool2d(2)
-        self.bottom = DoubleConv(units[LEVELS - 1], units[LEVELS], rng, dtype)
-        upward = list(reversed(range(LEVELS)))
-        self.enlarge = nn.ModuleList([_enlarging(units[level + 1], units[level], rng, dtype) for level in upward])
-        self.up = nn.ModuleList([DoubleConv(units[level + 1], units[level], rng, dtype) for level in upward])
+        self.first = DoubleConv(channels, width, rng, dtype)
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.MaxPool2d(2), DoubleConv(read, made, rng, dtype)) for read, made in pairwise(units)
+        )
+        self.up = nn.ModuleList(Up(read, made, rng, dtype) for read, made in pairwise(reversed(units)))
         self.score = _drawn(nn.Conv2d(width, classes, 1, device=rng.device, dtype=dtype, generator=rng), rng)
 
     def forward(self, x: Any) -> Tensor:
         """The scores.   (n, c, h, w) -> (n, k, h, w)"""
         self._check(x.shape)
+        x = self.first(x)
         passed = []
-        for double in self.down:
-            x = double(x)
+        for down in self.down:
             passed.append(x)
-            x = self.pool(x)
-        x = self.bottom(x)
-        for enlarge, double, beside in zip(self.enlarge, self.up, reversed(passed), strict=True):
-            x = double(concat([beside, enlarge(x)], axis=1))
+            x = down(x)
+        for up in self.up:
+            x = up(x, passed.pop())
         scores: Tensor = self.score(x)
         return scores
 
@@ -107,10 +128,3 @@ def _unbiased(layer: Any) -> Any:
     """A layer whose biases are 0."""
     init.zeros_(layer.bias)
     return layer
-
-
-def _enlarging(channels: int, units: int, rng: Any, dtype: Any) -> Any:
-    """A transposed convolution by 2: of 2 x 2 with stride 2, so that N = c, for a pixel comes from one pixel."""
-    layer = nn.ConvTranspose2d(channels, units, 2, stride=2, device=rng.device, dtype=dtype, generator=rng)
-    init.normal_(layer.weight, std=(2 / channels) ** 0.5, generator=rng)
-    return _unbiased(layer)

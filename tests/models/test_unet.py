@@ -21,15 +21,15 @@ def unet_in_torch(torch, theta, x):
             )
         return x
 
+    x = double("first", x)
     passed = []
     for level in range(4):
-        x = double(f"down.{level}", x)
         passed.append(x)
-        x = functional.max_pool2d(x, 2)
-    x = double("bottom", x)
+        x = double(f"down.{level}.1", functional.max_pool2d(x, 2))
     for step in range(4):
-        x = functional.conv_transpose2d(x, theta[f"enlarge.{step}.weight"], theta[f"enlarge.{step}.bias"], stride=2)
-        x = double(f"up.{step}", torch.cat([passed.pop(), x], dim=1))
+        weight, bias = theta[f"up.{step}.enlarge.weight"], theta[f"up.{step}.enlarge.bias"]
+        x = functional.conv_transpose2d(x, weight, bias, stride=2)
+        x = double(f"up.{step}.double", torch.cat([passed.pop(), x], dim=1))
     return functional.conv2d(x, theta["score.weight"], theta["score.bias"])
 
 
@@ -80,7 +80,7 @@ def test_weights_keep_the_size_of_what_goes_through():
     for name, theta in model.named_parameters():
         if name.endswith("bias"):
             assert not np.any(theta.tolist()), name
-    weight = model.enlarge[0].weight
+    weight = model.up[0].enlarge.weight
     assert float(weight.std()) == pytest.approx((2 / 256) ** 0.5, rel=0.02)
 
 

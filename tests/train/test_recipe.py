@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 import pytest
@@ -238,6 +238,16 @@ def test_a_recipe_is_drawn_with_its_parameters_by_name(tmp_path):
     drawn = (tmp_path / "moons.dot").read_text(encoding="utf-8")
     for word in ("0.weight", "2.bias", "tanh", "cross_entropy"):
         assert word in drawn
+
+
+def test_boxes_that_are_nested_deeper_than_a_recipe_wants_are_closed(tmp_path):
+    closed = replace(RECIPE, graph_depth=0)
+    draw_recipe(RECIPE, tmp_path / "open.dot")
+    draw_recipe(closed, tmp_path / "closed.dot")
+    train_recipe(closed, preset="smoke", out=tmp_path / "runs", quiet=True)
+    assert "folded into dashed boxes" not in (tmp_path / "open.dot").read_text(encoding="utf-8")
+    for drawing in (tmp_path / "closed.dot", only(tmp_path / "runs") / "graph.svg"):
+        assert "are folded into dashed boxes" in drawing.read_text(encoding="utf-8"), drawing
 
 
 def test_two_trainers_of_a_run_need_two_names(tmp_path):
