@@ -16,9 +16,11 @@ from tensorgrad import nn
 from tensorgrad.data import Splits, fashion_mnist
 from tensorgrad.data.transforms import Compose, RandomCrop, RandomHorizontalFlip, Transform
 from tensorgrad.models.lenet import LeNet, SmallVGG
+from tensorgrad.ops import cross_entropy
 from tensorgrad.recipes import mnist_cnn
-from tensorgrad.recipes.small_cnns import draw, one_cycle
+from tensorgrad.recipes.small_cnns import draw
 from tensorgrad.train import parts
+from tensorgrad.train.fitting import fit_one_cycle
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -84,7 +86,7 @@ def train(run: Run, model: nn.Module, data: Splits) -> None:
     moving: list[Transform] = [RandomHorizontalFlip()] if settings.mirrored else []
     if settings.shift:
         moving.append(RandomCrop(28, padding=settings.shift, value=-MEAN / DEVIATION))  # black comes into the frame
-    one_cycle(run, model, data, Compose(moving))
+    fit_one_cycle(run, model, data, cross_entropy, Compose(moving))
 
 
 LENET = Recipe(

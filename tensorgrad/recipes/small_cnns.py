@@ -14,18 +14,17 @@ settings below; the other two networks take them over.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
-from tensorgrad import nn, optim
-from tensorgrad.data import DataLoader, Splits
+from tensorgrad import nn
+from tensorgrad.data import Splits
 from tensorgrad.data.transforms import RandomCrop
 from tensorgrad.ops import cross_entropy
 from tensorgrad.recipes import mnist_cnn
-from tensorgrad.train import Accuracy, Schedule, parts
-from tensorgrad.train.evaluation import draw_classifier, evaluation
+from tensorgrad.train import parts
+from tensorgrad.train.evaluation import draw_classifier
+from tensorgrad.train.fitting import fit_one_cycle
 from tensorgrad.train.recipe import Recipe, Run
 
 # ── settings ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -105,25 +104,7 @@ def tiny(run: Run) -> nn.Sequential:
 def train(run: Run, model: nn.Sequential, data: Splits) -> None:
     """One cycle, with images that are moved a little."""
     shift = run.settings.shift
-    one_cycle(run, model, data, RandomCrop(28, padding=shift) if shift else None)
-
-
-def one_cycle(run: Run, model: nn.Module, data: Splits, transform: Any) -> None:
-    """AdamW in one cycle: the step size rises for a third of the steps and falls to nothing.
-
-    transform: of a batch and a generator, or None. Smith & Topin, "Super-convergence: very fast training of neural
-    networks using large learning rates", 2018.
-    """
-    settings = run.settings
-    loader = DataLoader(data.train, settings.batch_size, shuffle=True, generator=run.rng, transform=transform)
-    optimizer = optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
-    run.note(schedule="one cycle, by step")
-    trainer = run.trainer(
-        model, optimizer, cross_entropy, metrics={"accuracy": Accuracy()}, callbacks=(Schedule(schedule),)
-    )
-    trainer.fit(loader, evaluation(data, ("test",)), epochs=settings.epochs)
+    fit_one_cycle(run, model, data, cross_entropy, RandomCrop(28, padding=shift) if shift else None)
 
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────

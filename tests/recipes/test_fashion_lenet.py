@@ -39,7 +39,7 @@ def test_pixels_are_normalised_by_mnists_mean_and_deviation(tmp_path):
 )
 def test_images_are_moved_as_the_settings_say(changes, kinds, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(fashion_lenet, "one_cycle", lambda run, model, data, transform: seen.append(transform))
+    monkeypatch.setattr(fashion_lenet, "fit_one_cycle", lambda *arguments: seen.append(arguments[-1]))
     recipe = BY_NAME["fashion-lenet"]
     recipe.train(run_of(recipe, tmp_path, *changes), None, None)
     (transform,) = seen
