@@ -2,7 +2,7 @@
 
 "Unsupervised representation learning with deep convolutional generative adversarial networks", 2015 (arXiv
 1511.06434): strides in place of pooling, batch norm, rectifiers in the generator and leaky ones in the discriminator,
-no hidden layer that is fully connected.
+and matrices only from the noise to the first channels and from the last channels to the logit.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tensorgrad.nn import init
 from tensorgrad.ops import leaky_relu, relu, tanh
 from tensorgrad.tensor import Tensor
 
-SIDE = 28
+SIDE, START = 28, 7  # pixels a side of an image, and where the generator begins
 
 
 class Generator(nn.Module):
@@ -35,7 +35,7 @@ class Generator(nn.Module):
     def __init__(self, rng: Any, noise: int = 100, width: int = 64, channels: int = 1, dtype: Any = None) -> None:
         made = {"bias": False, "device": rng.device, "dtype": dtype}
         self.noise = noise
-        self.project = nn.ConvTranspose2d(noise, 2 * width, SIDE // 4, **made)
+        self.project = nn.Linear(noise, 2 * width * START * START, **made)
         self.grow = nn.ConvTranspose2d(2 * width, width, 4, stride=2, padding=1, **made)
         self.paint = nn.ConvTranspose2d(width, channels, 4, stride=2, padding=1, device=rng.device, dtype=dtype)
         self.norms = nn.ModuleList(nn.BatchNorm2d(d, device=rng.device, dtype=dtype) for d in (2 * width, width))
@@ -45,7 +45,7 @@ class Generator(nn.Module):
         """Images of noise."""
         if z.ndim != 2 or z.shape[1] != self.noise:
             raise ValueError(f"Generator: the noise has the shape {z.shape}; expected (n, {self.noise})")
-        h = relu(self.norms[0](self.project(z.reshape((-1, self.noise, 1, 1)))))
+        h = relu(self.norms[0](self.project(z).reshape((z.shape[0], -1, START, START))))
         images: Tensor = tanh(self.paint(relu(self.norms[1](self.grow(h)))))
         return images
 
@@ -71,7 +71,7 @@ class Discriminator(nn.Module):
         self.first = nn.Conv2d(channels, width, 4, stride=2, padding=1, **made)
         self.second = nn.Conv2d(width, 2 * width, 4, stride=2, padding=1, bias=not batch_norm, **made)
         self.norm = nn.BatchNorm2d(2 * width, **made) if batch_norm else nn.Identity()
-        self.judge = nn.Conv2d(2 * width, 1, SIDE // 4, **made)
+        self.judge = nn.Linear(2 * width * START * START, 1, **made)
         _draw(self, rng)
 
     def forward(self, x: Any) -> Tensor:
@@ -82,7 +82,7 @@ class Discriminator(nn.Module):
             )
         h = leaky_relu(self.first(x), 0.2)
         h = leaky_relu(self.norm(self.second(h)), 0.2)
-        logits: Tensor = self.judge(h).reshape((-1,))
+        logits: Tensor = self.judge(h.reshape((h.shape[0], -1)))[:, 0]
         return logits
 
 

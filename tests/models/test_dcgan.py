@@ -32,7 +32,7 @@ def judged(torch, theta, x, batch_norm):
     h = f.conv2d(h, theta["second.weight"], theta.get("second.bias"), stride=2, padding=1)
     if batch_norm:
         h = f.batch_norm(h, None, None, theta["norm.weight"], theta["norm.bias"], training=True)
-    return f.conv2d(f.leaky_relu(h, 0.2), theta["judge.weight"], theta["judge.bias"]).flatten()
+    return f.linear(f.leaky_relu(h, 0.2).flatten(1), theta["judge.weight"], theta["judge.bias"])[:, 0]
 
 
 def same_gradients(module, theta):
@@ -49,7 +49,7 @@ def test_the_generator_agrees_with_pytorch():
     z, target = drawn(4, 5), drawn(4, 2, 28, 28, seed=1)
     images = model(z)
     ((images - target) ** 2).mean().backward()
-    h = f.conv_transpose2d(torch.tensor(values(z))[:, :, None, None], theta["project.weight"])
+    h = f.linear(torch.tensor(values(z)), theta["project.weight"]).reshape(4, 6, 7, 7)
     h = torch.relu(f.batch_norm(h, None, None, theta["norms.0.weight"], theta["norms.0.bias"], training=True))
     h = f.conv_transpose2d(h, theta["grow.weight"], stride=2, padding=1)
     h = torch.relu(f.batch_norm(h, None, None, theta["norms.1.weight"], theta["norms.1.bias"], training=True))
