@@ -52,11 +52,11 @@ class Up(nn.Module):
         self.enlarge = nn.ConvTranspose2d(channels, units, 2, stride=2, device=rng.device, dtype=dtype, generator=rng)
         init.normal_(self.enlarge.weight, std=(2 / channels) ** 0.5, generator=rng)
         _unbiased(self.enlarge)
-        self.double = DoubleConv(2 * units, units, rng, dtype)
+        self.convolve = DoubleConv(2 * units, units, rng, dtype)
 
     def forward(self, x: Any, passed: Any) -> Tensor:
         """Features of the size that passed."""
-        features: Tensor = self.double(concat([passed, self.enlarge(x)], axis=1))
+        features: Tensor = self.convolve(concat([passed, self.enlarge(x)], axis=1))
         return features
 
 

@@ -29,7 +29,7 @@ def unet_in_torch(torch, theta, x):
     for step in range(4):
         weight, bias = theta[f"up.{step}.enlarge.weight"], theta[f"up.{step}.enlarge.bias"]
         x = functional.conv_transpose2d(x, weight, bias, stride=2)
-        x = double(f"up.{step}.double", torch.cat([passed.pop(), x], dim=1))
+        x = double(f"up.{step}.convolve", torch.cat([passed.pop(), x], dim=1))
     return functional.conv2d(x, theta["score.weight"], theta["score.bias"])
 
 
