@@ -28,7 +28,7 @@ class Settings:
     """What a run can be told. images: how many training images to use, all of them when None."""
 
     width: int = 16  # channels of the stem; the blocks have 2, 4 and 8 times as many
-    epochs: int = 10
+    epochs: int = 14
     batch_size: int = 128
     learning_rate: float = 1e-2
     weight_decay: float = 5e-2
