@@ -63,11 +63,28 @@ def test_a_confusion_matrix_writes_every_count(tmp_path, drawn):
 
 @pytest.mark.parametrize("shape", [(5, 1, 4, 4), (5, 3, 4, 4), (5, 4, 4)])
 def test_a_sheet_shows_every_image_with_its_line(tmp_path, drawn, shape):
-    figures.sample_sheet(tmp_path / "s.png", tg.ones(shape), list("abcde"), "title", columns=3)
-    axes = drawn["s.png"].axes
-    assert len(axes) == 6
-    assert [len(each.images) for each in axes] == [1, 1, 1, 1, 1, 0]
-    assert [texts(each) for each in axes[:5]] == [["a"], ["b"], ["c"], ["d"], ["e"]]
+    images = np.linspace(0, 0.5, 5).reshape((5,) + (1,) * (len(shape) - 1)) * np.ones(shape)
+    figures.sample_sheet(tmp_path / "s.png", tg.asarray(images.tolist()), list("abcde"), "title", columns=3)
+    (axes,) = drawn["s.png"].axes
+    sheet = np.asarray(axes.images[0].get_array())
+    assert texts(axes) == ["a", "b", "c", "d", "e"]
+    across, down = [], []
+    for place, text in enumerate(axes.texts):
+        x, y = (int(each) for each in text.get_position())  # under the image, which stands above it
+        np.testing.assert_allclose(sheet[y - 10, x], images[place].ravel()[0], atol=1e-6)
+        np.testing.assert_allclose(sheet[y, x], 1.0)
+        across.append(x)
+        down.append(y)
+    assert across[0] == across[3] < across[1] == across[4] < across[2]
+    assert down[0] == down[1] == down[2] < down[3] == down[4]
+
+
+def test_black_and_white_are_each_image_s_own_where_no_range_is_given(tmp_path, drawn):
+    images = np.array([[[5.0, 7.0]], [[-1.0, 1.0]], [[3.0, 3.0]]])
+    figures.sample_sheet(tmp_path / "s.png", images, value_range=None)
+    sheet = np.asarray(drawn["s.png"].axes[0].images[0].get_array())[0].squeeze()
+    found = [sheet[64 * place + 4 * place + 16 :][[0, 32]].tolist() for place in range(3)]
+    assert found == [[0, 1], [0, 1], [0, 0]]
 
 
 def test_a_title_is_no_wider_than_a_sheet_of_two_images(tmp_path, drawn):
@@ -83,7 +100,9 @@ def test_mistakes_on_normalised_pixels_keep_their_greys(tmp_path, drawn):
     images = np.full((2, 2, 2), -0.4)
     images[1, 0, 0] = 2.8
     figures.mistakes(tmp_path / "m.png", images, np.array([[0.9, 0.1]] * 2), np.array([1, 1]), "ab", "title")
-    assert [each.images[0].get_clim() for each in drawn["m.png"].axes] == [(-0.4, 2.8)] * 2
+    sheet = np.asarray(drawn["m.png"].axes[0].images[0].get_array())
+    # Two images of 64 with a gap of 4: both from -0.4, black, to 2.8, white, which the second has in its first corner.
+    assert [sheet[5, 5], sheet[5, 66], sheet[5, 73], sheet[5, 120]] == [0, 1, 1, 0]
 
 
 def test_five_baselines_have_five_kinds_of_line(tmp_path, drawn):
@@ -109,7 +128,7 @@ def test_a_long_legend_stands_below_its_panel(tmp_path, drawn):
 def test_mistakes_come_with_the_most_confident_first(tmp_path, drawn):
     probabilities = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.99, 0.01]])
     figures.mistakes(tmp_path / "m.png", np.ones((4, 2, 2)), probabilities, np.array([1, 1, 1, 0]), "ab", "title")
-    assert [texts(each)[0] for each in drawn["m.png"].axes] == ["a: 90%\ntruly b", "a: 60%\ntruly b"]
+    assert texts(drawn["m.png"].axes[0]) == ["a: 90%\ntruly b", "a: 60%\ntruly b"]
     figures.mistakes(tmp_path / "none.png", np.ones((1, 2, 2)), np.array([[1.0, 0.0]]), np.array([0]), "ab", "title")
     assert not (tmp_path / "none.png").exists()
 
