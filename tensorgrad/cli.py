@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from tensorgrad.backend.memory_policy import keep_freed_memory
 from tensorgrad.data import DataFileError, DataNotFoundError
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
 from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard
@@ -39,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     >>> main(["leaderboard", "nowhere"])                    # the reason is on stderr
     1
     """
+    if arguments is None:  # the process is this command's own
+        keep_freed_memory()
     parser = build_parser()
     options = parser.parse_args(arguments)
     if options.command is None:

@@ -20,6 +20,7 @@ _multiply_reduce: Callable[..., Any] = np.multiply.reduce
 _maximum_reduce: Callable[..., Any] = np.maximum.reduce
 _minimum_reduce: Callable[..., Any] = np.minimum.reduce
 _divide = np.divide
+_LARGE, _SHORT = 1 << 16, 512  # numbers in an array, and along an axis, beyond which `_add` sums in other ways
 _ndarray = np.ndarray
 
 
@@ -30,8 +31,24 @@ def _wide(x: Any, dtype: Any) -> Any:
     return dtype
 
 
+def _add(x: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
+    """NumPy's sum, but by a product with ones where all axes go but one that is short and innermost in memory.
+
+    There NumPy runs a loop of its own over each row of so few numbers, and takes 20 times as long.
+    """
+    if x.size >= _LARGE and dtype is None and axis.__class__ is tuple and x.dtype.char in "fd":
+        kept = set(range(x.ndim)) - {each % x.ndim for each in axis}
+        if len(kept) == 1 and len(axis) == x.ndim - 1:
+            (place,) = kept
+            rows = np.moveaxis(x, place, -1)
+            if x.shape[place] <= _SHORT and rows.flags.c_contiguous:
+                total = np.ones(x.size // x.shape[place], x.dtype) @ rows.reshape(-1, x.shape[place])
+                return np.expand_dims(total, axis) if keepdims else total
+    return _add_reduce(x, axis, dtype, None, keepdims)
+
+
 def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    return _add_reduce(x, axis, _wide(x, dtype), None, keepdims)
+    return _add(x, axis, _wide(x, dtype), keepdims)
 
 
 def _prod(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -49,7 +66,7 @@ def _min(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
 def _mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     if not x.size:
         return np.full_like(_add_reduce(x, axis, None, None, keepdims), np.nan)
-    total = _add_reduce(x, axis, None, None, keepdims)
+    total = _add(x, axis, None, keepdims)
     # A scalar of the sum's own dtype keeps float32 a float32, and holds any count where x is int8.
     return _divide(total, total.dtype.type(x.size // total.size if total.size else 1))
 

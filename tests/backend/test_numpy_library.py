@@ -117,3 +117,18 @@ def test_settle():
     assert type(settle(np.float64(1.0))) is np.ndarray
     array = np.ones(())
     assert settle(array) is array
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("axis", [(0, 2, 3), (0, -1, -2), (0, 1, 2), (2, 3)])
+@pytest.mark.parametrize("last", [True, False])
+def test_sums_of_large_arrays_are_numpys_in_either_order_of_memory(dtype, axis, last):
+    x = np.random.default_rng(0).integers(-9, 9, (8, 16, 24, 32)).astype(dtype)
+    if last:
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    for keepdims in (True, False):
+        for name in ("sum", "mean"):
+            found, expected = (getattr(lib, name)(x, axis=axis, keepdims=keepdims) for lib in (xp, np))
+            assert found.shape == expected.shape
+            assert found.dtype == expected.dtype
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
