@@ -33,6 +33,7 @@ def make_card(run: Any, model: Any, data: Any, metrics: Mapping[str, float]) -> 
         "metrics": {**metrics, "baselines": run.baselines},
         "headline": recipe.headline,
         "seconds": round(sum(watch.seconds for watch in run.seconds.values()), 3),
+        "processor_seconds": round(sum(watch.processor_seconds for watch in run.seconds.values()), 3),
         "finished": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "device": default_device(),
         "versions": versions(*(package for package in ("scipy", "scikit-learn") if package in _needed(recipe))),
@@ -92,7 +93,7 @@ def summary_card(cards: Sequence[dict[str, Any]]) -> dict[str, Any]:
             f"{headline}_by_seed": values,
             "baselines": mean_baselines(cards),
         },
-        "seconds": median(card["seconds"] for card in cards),
+        **{name: median(card[name] for card in cards) for name in ("seconds", "processor_seconds") if name in cards[0]},
     }
 
 

@@ -15,8 +15,8 @@ from tensorgrad.train.tables import shown, words
 
 BEGIN, END = "<!-- leaderboard -->", "<!-- end of the leaderboard -->"
 HEAD = (
-    "| recipe | preset | data | figure | seeds | mean | deviation | best baseline | parameters | s a seed |",
-    "| --- | --- | --- | --- | --- | ---: | ---: | --- | ---: | ---: |",
+    "| recipe | preset | data | figure | seeds | mean | deviation | best baseline | parameters | s a seed | of processor |",
+    "| --- | --- | --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: |",
 )
 
 
@@ -24,7 +24,7 @@ def leaderboard(folders: Iterable[Path], say: Callable[[str], object] = print) -
     """A Markdown table of all finished runs in some folders, a line for each recipe, preset and settings.
 
     A line has the seeds, the headline's mean and deviation over them, the baseline with the best mean, the data set and
-    the time a seed took. Where a preset was run with several settings, its lines name those that differ. Of runs with
+    the time a seed took, by the clock and on all cores together. Where a preset was run with several settings, its lines name those that differ. Of runs with
     one seed and the same settings the newest stands in the table, and `say` is told so.
     Raises FileNotFoundError where there is no finished run.
     """
@@ -105,9 +105,14 @@ def _line(cards: list[dict[str, Any]], group: list[list[dict[str, Any]]]) -> str
         shown(name, stdev(values), digits=2) if len(values) > 1 else "",
         _best(name, known),
         f"{card['parameters']:,}",
-        f"{mean(each['seconds'] for each in cards):.1f}",
+        *(_seconds(cards, name) for name in ("seconds", "processor_seconds")),
     )
     return f"| {' | '.join(cells)} |"
+
+
+def _seconds(cards: list[dict[str, Any]], name: str) -> str:
+    """The mean over seeds, nothing where the cards are older than this figure."""
+    return f"{mean(each[name] for each in cards):.1f}" if all(name in each for each in cards) else ""
 
 
 def _listed(seeds: list[int]) -> str:

@@ -13,33 +13,53 @@ class Paused(Exception):  # noqa: N818  # no error: what was asked for
 
 
 class Stopwatch(Callback):
-    """Seconds in `fit` over all stretches of a training: `seconds`."""
+    """Seconds in `fit` over all stretches of a training, of the clock and of the processor.
+
+    Beside other programs the clock counts their time too, while the processor's seconds are those of this process
+    alone, added up over its threads.
+    """
 
     def __init__(self, name: str | None = None) -> None:
         super().__init__(name)
-        self._before, self._began = 0.0, time.perf_counter()
+        self._before = self._began = (0.0, 0.0)
         self._running = False
 
     @property
     def seconds(self) -> float:
-        """So far."""
-        return self._before + (time.perf_counter() - self._began if self._running else 0.0)
+        """So far, by the clock."""
+        return self._so_far()[0]
+
+    @property
+    def processor_seconds(self) -> float:
+        """So far, on all cores together."""
+        return self._so_far()[1]
 
     def before_fit(self, trainer: Any) -> None:
         """Start."""
-        self._began, self._running = time.perf_counter(), True
+        self._began, self._running = _now(), True
 
     def after_fit(self, trainer: Any) -> None:
         """Stop."""
-        self._before, self._running = self.seconds, False
+        self._before, self._running = self._so_far(), False
 
     def state_dict(self) -> dict[str, Any]:
         """The seconds so far."""
-        return {"seconds": self.seconds}
+        return {"seconds": self.seconds, "processor_seconds": self.processor_seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._before = state["seconds"]
+        self._before = (state["seconds"], state.get("processor_seconds", 0.0))
+
+    def _so_far(self) -> tuple[float, float]:
+        now = _now() if self._running else self._began
+        clock, processor = [
+            before + end - begin for before, begin, end in zip(self._before, self._began, now, strict=True)
+        ]
+        return clock, processor
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
 
 
 class TimeBudget(Callback):

@@ -19,6 +19,7 @@ def card(seed, value, **more):
         "data": {"name": "dots"},
         "parameters": 1234,
         "seconds": 10.0,
+        "processor_seconds": 12.0,
         "metrics": {"test_accuracy": value, "baselines": {"a": {"test_accuracy": 0.5}, "b": {"test_accuracy": 0.7}}},
         **more,
     }
@@ -34,8 +35,8 @@ def test_seeds_of_one_experiment_share_a_line_with_mean_and_deviation(tmp_path):
     assert head.startswith("| recipe | preset |")
     assert rule.startswith("| --- |")
     assert lines == [
-        "| small | quick, epochs=2 | dots | test accuracy | 0, 1, 2 | 92.00% | 2.00% | b 70.00% | 1,234 | 20.0 |",
-        "| small | quick, epochs=9 | dots | test accuracy | 0 | 80.00% |  | b 70.00% | 1,234 | 10.0 |",
+        "| small | quick, epochs=2 | dots | test accuracy | 0, 1, 2 | 92.00% | 2.00% | b 70.00% | 1,234 | 20.0 | 12.0 |",
+        "| small | quick, epochs=9 | dots | test accuracy | 0 | 80.00% |  | b 70.00% | 1,234 | 10.0 | 12.0 |",
     ]
 
 
@@ -134,3 +135,10 @@ def test_a_table_that_cannot_be_written_leaves_the_page_as_it_was(tmp_path, monk
         write_leaderboard(page, "| new |")
     assert page.read_bytes().decode() == PAGE
     assert [each.name for each in tmp_path.iterdir()] == ["results.md"]
+
+
+def test_cards_older_than_a_figure_leave_its_cell_empty(tmp_path):
+    old = card(0, 0.9)
+    del old["processor_seconds"]
+    write_json(tmp_path / "card.json", old)
+    assert leaderboard([tmp_path]).endswith("| 10.0 |  |")

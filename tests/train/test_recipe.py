@@ -125,6 +125,7 @@ def test_a_run_leaves_its_files_and_a_card_that_says_everything(tmp_path, capsys
     assert {"tensorgrad", "numpy", "python"} <= set(card["versions"])
     assert "commit" in card
     assert card["seconds"] > 0
+    assert card["processor_seconds"] > 0
     printed, bar = capsys.readouterr()
     assert "takes about 1 second a seed" in printed
     assert "chance" in printed

@@ -57,6 +57,8 @@ def test_a_stopwatch_adds_its_stretches_up(clock):
     other.after_fit(trainer)
     assert other.seconds == pytest.approx(first + 11)
     assert other.seconds == other.seconds  # it stands still
+    assert other.processor_seconds >= watch.processor_seconds > 0
+    assert other.processor_seconds == other.processor_seconds
 
 
 def test_a_budget_has_to_be_above_0():
