@@ -181,6 +181,18 @@ def tiny_shakespeare(
             raise DataFileError(path, f"has {character!r} at place {place}; expected plain text")
     if not 0 < held_out < 1:
         raise ValueError(f"tiny_shakespeare: held_out is {held_out}; expected a share between 0 and 1")
+    return windows_of(text, length, held_out, found.provenance("tiny_shakespeare", f"the last {held_out:.0%} held out"))
+
+
+def windows_of(text: str, length: int, held_out: float, provenance: Provenance) -> Text:
+    """Any text as `tiny_shakespeare` has its own: windows to train on, and others of the share at its end.
+
+    Raises ValueError where one of the parts is too short for a window.
+
+    >>> found = windows_of("to be, or not to be", 4, 0.5, Provenance("a line", "package", None))
+    >>> found.alphabet.decode(found.test[0][0]), found.alphabet.decode(found.test[0][1])
+    ('not ', 'ot t')
+    """
     alphabet = Alphabet(sorted(set(text)))
     numbers = alphabet.encode(text)
     border = round(len(text) * (1 - held_out))
@@ -189,5 +201,5 @@ def tiny_shakespeare(
         WindowDataset(here(numbers[border:]), length, stride=length),
         alphabet,
         text,
-        found.provenance("tiny_shakespeare", f"the last {held_out:.0%} held out"),
+        provenance,
     )
