@@ -45,7 +45,7 @@ class Settings:
     hidden: int = 3  # layers behind the first
     omega_0: float = 30.0
     frequencies: int = 8  # of the encoding: the fastest wave has two pixels, at 256
-    epochs: int = 100
+    epochs: int = 150
     slope_epochs: int = 100
     batch_size: int = 8192
     slope_batch_size: int = 4096

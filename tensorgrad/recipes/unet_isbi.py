@@ -54,7 +54,7 @@ class Settings:
     """
 
     width: int = 16
-    epochs: int = 180
+    epochs: int = 240
     batch_size: int = 4
     learning_rate: float = 1e-3
     crop: int = 128
