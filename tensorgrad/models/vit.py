@@ -11,7 +11,7 @@ from typing import Any
 from tensorgrad import nn
 from tensorgrad.creation import eye, zeros
 from tensorgrad.nn import init
-from tensorgrad.ops import broadcast_to, concat, gelu, mean, permute_dims, reshape, stack
+from tensorgrad.ops import broadcast_to, concat, mean, permute_dims, reshape, stack
 
 
 class EncoderBlock(nn.Module):
@@ -30,6 +30,7 @@ class EncoderBlock(nn.Module):
         self.attention = nn.MultiheadAttention(width, heads, batch_first=True, **where)
         self.norm2 = nn.LayerNorm(width, device=rng.device)
         self.linear1 = nn.Linear(width, hidden, **where)
+        self.gelu = nn.GELU()
         self.linear2 = nn.Linear(hidden, width, **where)
         self.dropout = nn.Dropout(p, generator=rng)
 
@@ -38,7 +39,7 @@ class EncoderBlock(nn.Module):
         h = self.norm1(z)
         attended, weights = self.attention(h, h, h, need_weights=need_weights, average_attn_weights=False)
         z = self.dropout(attended) + z
-        return self.dropout(self.linear2(gelu(self.linear1(self.norm2(z))))) + z, weights
+        return self.dropout(self.linear2(self.gelu(self.linear1(self.norm2(z))))) + z, weights
 
 
 class VisionTransformer(nn.Module):

@@ -100,5 +100,6 @@ RECIPE = Recipe(
     measure=mnist_cnn.measure,
     figures=draw,
     graph=mnist_cnn.graph,
+    graph_depth=2,  # a block's convolutions and norms as boxes
     extras=("sklearn",),
 )

@@ -8,13 +8,16 @@ weights as the result. Where the network looks is drawn over the digits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isqrt
+from pathlib import Path
 from typing import Any
 
 from tensorgrad.data import Splits
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.models.vit import VisionTransformer, rollout
-from tensorgrad.ops import cross_entropy, mean
+from tensorgrad.ops import argmax, cross_entropy, mean
 from tensorgrad.recipes import mnist_cnn
 from tensorgrad.tape import no_grad
 from tensorgrad.train import figures
@@ -51,7 +54,7 @@ PRESETS = {
         width=32,
         layers=2,
         hidden=32,
-        epochs=8,
+        epochs=6,
         batch_size=20,
         learning_rate=5e-3,
         decay=0.9,
@@ -95,36 +98,48 @@ def train(run: Run, model: VisionTransformer, data: Splits) -> None:
 def draw(run: Run, model: VisionTransformer, data: Splits) -> None:
     """The curves, which digits are taken for which, the worst mistakes, and where the network looks."""
     draw_classifier("cross-entropy (nats)")(run, model, data)
-    x, y = (each[:12] for each in data.test.tensors)
+    x, y = data.test.tensors
+    labels = y.tolist()
+    one_of_each = [labels.index(digit) for digit in sorted(set(labels))]
     model.eval()
     with no_grad():
-        logits, attention = model(x, need_weights=True)
-    rows = {
-        "last layer": mean(attention[:, -1, :, 0, 1:], axis=1),  # of the class token, mean over the heads
+        logits, attention = model(x[one_of_each], need_weights=True)
+    weights = {  # of the patches for the class token, (n, N) each
+        "last layer": mean(attention[:, -1, :, 0, 1:], axis=1),  # over the heads
         "all layers": rollout(attention)[:, 0, 1:],
     }
-    draw_attention(run.figure("attention"), x, rows, y, logits, run)
+    answers = argmax(logits, axis=1).tolist()
+    lines = [
+        f"read as {found}" if found == labels[row] else f"{labels[row]} read as {found}"
+        for row, found in zip(one_of_each, answers, strict=True)
+    ]
+    draw_attention(run.figure("attention"), x[one_of_each], weights, lines)
 
 
-def draw_attention(path: Any, x: Any, rows: dict[str, Any], y: Any, logits: Any, run: Run) -> None:
-    """Each image, and under it the same one with the weight of every patch laid over it, a row for each kind."""
-    images, answers = on_host(x)[:, 0], on_host(logits).argmax(axis=1)
-    side = 28 // run.settings.patch
-    figure = figures.new_figure(0.95 * len(images), 0.95 * (len(rows) + 1) + 0.9)
-    grid = figure.subplots(len(rows) + 1, len(images))
+def draw_attention(path: Path, x: Any, weights: Mapping[str, Any], lines: Sequence[str]) -> None:
+    """Images, and under each its outline on the weights of its patches, a row of pictures for each kind of weights.
+
+    x (n, 1, s, s); weights (n, N) of the N patches, by name; lines: what stands over each image.
+    """
+    images, side = on_host(x)[:, 0], x.shape[-1]
+    figure = figures.new_figure(0.95 * len(images), 0.95 * (len(weights) + 1) + 0.6)
+    grid = figure.subplots(len(weights) + 1, len(images))
     for axes in grid.ravel():
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
-    for place, image in enumerate(images):
-        grid[0, place].imshow(image, cmap="gray")
-        grid[0, place].set_title(f"{answers[place]}" + ("" if answers[place] == y[place] else f", truly {y[place]}"))
-        for axes, weights in zip(grid[1:, place], rows.values(), strict=True):
-            axes.imshow(image, cmap="gray", extent=(0, 28, 28, 0))
-            shown = on_host(weights)[place].reshape(side, side)
-            axes.imshow(shown, cmap="inferno", alpha=0.65, extent=(0, 28, 28, 0), vmin=0)
-    for axes, name in zip(grid[:, 0], ("image", *rows), strict=True):
-        axes.set_ylabel(name, fontsize=8)
-    title = "where the class token looks: the weight of each patch, from 0, dark, to the image's largest, bright"
+    for image, line, (above, *below) in zip(images, lines, grid.T, strict=True):
+        above.imshow(image, cmap="gray")
+        above.set_title(line, fontsize=8)
+        for axes in below:
+            axes.contour(image, levels=[0.5], colors="cyan", linewidths=1)
+    for (name, rows), all_axes in zip(weights.items(), grid[1:], strict=True):
+        for row, axes in zip(on_host(rows), all_axes, strict=True):
+            patches = row.reshape(isqrt(len(row)), -1)
+            extent = (-0.5, side - 0.5, side - 0.5, -0.5)  # pixels are squares around whole numbers
+            axes.imshow(patches, cmap="magma", vmin=0, extent=extent)
+        all_axes[0].set_ylabel(name, fontsize=8)
+    grid[0, 0].set_ylabel("image", fontsize=8)
+    title = "where the class token looks: weights of the patches, black 0, pale the largest of the image"
     figure.suptitle(title, fontsize=9)
     figures.save_figure(figure, path)
 
@@ -142,5 +157,6 @@ RECIPE = Recipe(
     measure=mnist_cnn.measure,
     figures=draw,
     graph=mnist_cnn.graph,
+    graph_depth=2,  # a block's attention, norms and layers as boxes
     extras=("sklearn",),
 )

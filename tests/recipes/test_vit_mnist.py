@@ -1,9 +1,13 @@
 """The recipe `vit-mnist`, on enlarged digits."""
 
+import numpy as np
+import pytest
+
 import tensorgrad as tg
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.recipes import vit_mnist
 from tensorgrad.recipes.vit_mnist import RECIPE
+from tensorgrad.train.metrics.metric import on_host
 from tensorgrad.train.recipe import Run, train_recipe
 from tests.recipes.extras import assert_resumes, need_extras
 
@@ -40,3 +44,26 @@ def test_images_are_moved_unless_the_settings_say_not(tmp_path, monkeypatch):
     RECIPE.train(run_of(tmp_path), None, None)
     assert isinstance(seen[0], RandomAffine)
     assert seen[1] is None
+
+
+def test_the_maps_are_the_attention_of_the_class_token(tmp_path, monkeypatch):
+    """One image of each digit, in order, and below it what the model gives for it, laid out as the patches lie."""
+    pytest.importorskip("matplotlib", reason="needs the package matplotlib")
+    drawn = []
+    monkeypatch.setattr(vit_mnist, "draw_classifier", lambda loss: lambda run, model, data: None)
+    monkeypatch.setattr(vit_mnist.figures, "save_figure", lambda figure, path: drawn.append(figure))
+    run = run_of(tmp_path)
+    data, model = RECIPE.data(run), RECIPE.model(run)
+    vit_mnist.draw(run, model, data)
+    (figure,) = drawn
+    x, y = (on_host(each) for each in data.test.tensors)
+    first = [int((y == digit).argmax()) for digit in range(10)]
+    shown = [[np.asarray(axes.get_images()[0].get_array()) for axes in row] for row in np.reshape(figure.axes, (3, 10))]
+    np.testing.assert_array_equal(shown[0], x[first, 0])
+    logits, attention = model(data.test.tensors[0][first], need_weights=True)
+    a = on_host(attention).mean(axis=2)  # (n, L, t, t)
+    np.testing.assert_allclose(shown[1], a[:, 1, 0, 1:].reshape(10, 4, 4), rtol=1e-5)
+    rolled = (a[:, 1] + np.eye(17)) @ (a[:, 0] + np.eye(17)) / 4
+    np.testing.assert_allclose(shown[2], rolled[:, 0, 1:].reshape(10, 4, 4), rtol=1e-4)
+    for digit, (axes, answer) in enumerate(zip(figure.axes, on_host(logits).argmax(axis=1), strict=False)):
+        assert axes.get_title() == (f"read as {digit}" if answer == digit else f"{digit} read as {answer}")
