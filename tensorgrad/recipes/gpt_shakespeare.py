@@ -125,9 +125,9 @@ def baselines(run: Run, data: Text) -> dict[str, dict[str, float]]:
     train, test = (on_host(part.series) for part in (data.train, data.test))
     size = len(data.alphabet)
     found = {"all characters alike": {"test_nll": float(np.log(size))}}
-    for order, likelihood in enumerate(counted(train, test, size, 6), 1):
-        if order != 4:
-            found["single characters" if order == 1 else f"{order} characters in a row"] = {"test_nll": likelihood}
+    likelihoods = counted(train, test, size, 5)
+    for order, title in ((1, "single characters"), (2, "pairs"), (3, "threes"), (5, "fives")):
+        found[f"counts of {title}"] = {"test_nll": likelihoods[order - 1]}
     return found
 
 
@@ -262,10 +262,12 @@ def draw_contexts(run: Run, found: Any) -> None:
     figure = figures.new_figure(7.0, 4.0)
     axes = figure.subplots()
     axes.plot(range(1, found.shape[1] + 1), found.mean(axis=0), label="this transformer")
-    for place, (name, row) in enumerate(run.baselines.items()):
-        if place > 1:
-            axes.axhline(row["test_nll"], color="0.5", linestyle=(":", "--", "-.", (0, (6, 1)))[place - 2], label=name)
+    for name, style in (("counts of pairs", ":"), ("counts of threes", "--"), ("counts of fives", "-.")):
+        axes.axhline(run.baselines[name]["test_nll"], color="0.5", linestyle=style, label=name)
+    ticks = [2**power for power in range(found.shape[1].bit_length())]
     axes.set(xlabel="characters seen, of the same window", ylabel="nats a character", xscale="log")
+    axes.set_xticks(ticks, [str(each) for each in ticks])
+    axes.minorticks_off()
     axes.set_title(f"what a longer context is worth: {found.shape[0]:,} windows of the test text")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, edgecolor="none")
@@ -275,6 +277,7 @@ def draw_contexts(run: Run, found: Any) -> None:
 def draw_passage(run: Run, data: Text, found: Any, columns: int = 64, lines: int = 14) -> None:
     """The beginning of the test text, each character in the colour of -log p."""
     spoken = data.alphabet.decode(data.test.series[1 : 1 + columns * lines])
+    lines = -(-len(spoken) // columns)
     shades = np.full(columns * lines, np.nan)
     shades[: len(spoken)] = found[: len(spoken)]
     figure = figures.new_figure(9.0, 0.2 * lines + 1.0)
@@ -324,5 +327,7 @@ RECIPE = Recipe(
     measure=measure,
     figures=draw,
     graph=graph,
+    graph_depth=2,  # a block's attention, norms and layers as boxes
+    graph_limit=25,  # and one block for all
     headline="test_nll",
 )

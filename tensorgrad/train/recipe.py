@@ -50,7 +50,8 @@ class Recipe:
     train(run, model, data): trains it, with run.trainer(...). measure(run, model, data): figures by name, such as
     "test_accuracy". headline: the figure that is the result. graph(run, model): the loss of a few rows, to be
     drawn; graph_depth: close the boxes of modules nested deeper than this, where the drawing would be larger than a
-    page. baselines(run, data): figures of other models by their names. figures(run, model, data): draws.
+    page; graph_limit: fold what repeats, until there are about so many nodes.
+    baselines(run, data): figures of other models by their names. figures(run, model, data): draws.
     rows: the rows of the table of systems it reproduces. extras: packages it needs beside those of all recipes.
     threads: for BLAS; None leaves them as they are. Products of a small network gain nothing from a second thread, and
     on busy cores threads that wait for one another made training twenty times slower.
@@ -73,6 +74,7 @@ class Recipe:
     default_preset: str = "quick"
     headline: str = "test_accuracy"
     graph_depth: int | None = None
+    graph_limit: int = 300
 
     def settings(self, preset: str | None = None, changes: tuple[str, ...] = ()) -> Any:
         """The settings of a preset with changes, each "name=value". Raises ValueError for what is not there."""
@@ -267,7 +269,7 @@ def _train_once(run: Run) -> dict[str, Any]:
     metrics = recipe.measure(run, model, data)
     save(run.folder / "weights.safetensors", model.state_dict())
     recipe.figures(run, model, data)
-    drawing = render(recipe.graph(run, model), names=dict(model.named_parameters()), depth=recipe.graph_depth)
+    drawing = render(recipe.graph(run, model), **_graph_options(recipe, model))
     _, complaint = drawing.write(run.folder / "graph.svg")
     if complaint:
         print(complaint, file=sys.stderr)
@@ -311,8 +313,11 @@ def draw_recipe(recipe: Recipe, path: str | os.PathLike[str]) -> str:
     preset = "smoke" if "smoke" in recipe.presets else recipe.default_preset
     run = Run(recipe, recipe.settings(preset), preset, 0, Path())
     model = recipe.model(run)
-    names = dict(model.named_parameters())
-    return save_drawing(path, recipe.graph(run, model), names=names, depth=recipe.graph_depth)
+    return save_drawing(path, recipe.graph(run, model), **_graph_options(recipe, model))
+
+
+def _graph_options(recipe: Recipe, model: Any) -> dict[str, Any]:
+    return {"names": dict(model.named_parameters()), "depth": recipe.graph_depth, "limit": recipe.graph_limit}
 
 
 def _need(recipe: Recipe) -> None:

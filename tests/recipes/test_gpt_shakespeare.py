@@ -84,7 +84,9 @@ def test_a_run_learns_resumes_bit_for_bit_and_writes(tmp_path):
     (folder,) = (tmp_path / "whole").iterdir()
     card = json.loads((folder / "card.json").read_text())
     found, known = card["metrics"], card["metrics"]["baselines"]
-    assert found["test_nll"] < known["single characters"]["test_nll"] < known["all characters alike"]["test_nll"]
+    assert (
+        found["test_nll"] < known["counts of single characters"]["test_nll"] < known["all characters alike"]["test_nll"]
+    )
     assert "stand-in" in card["data"]["note"]
     assert {path.name for path in (folder / "figures").iterdir()} == {"loss.png", "contexts.png", "surprise.png"}
     assert (folder / "sample.txt").read_text().startswith("== as likely as the model says ==\n")

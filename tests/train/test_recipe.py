@@ -241,8 +241,9 @@ def test_a_recipe_is_drawn_with_its_parameters_by_name(tmp_path):
         assert word in drawn
 
 
-def test_boxes_that_are_nested_deeper_than_a_recipe_wants_are_closed(tmp_path):
-    closed = replace(RECIPE, graph_depth=0)
+@pytest.mark.parametrize("page", [{"graph_depth": 0}, {"graph_limit": 4}])
+def test_what_a_recipe_finds_too_much_for_a_page_is_folded(tmp_path, page):
+    closed = replace(RECIPE, **page)
     draw_recipe(RECIPE, tmp_path / "open.dot")
     draw_recipe(closed, tmp_path / "closed.dot")
     train_recipe(closed, preset="smoke", out=tmp_path / "runs", quiet=True)
