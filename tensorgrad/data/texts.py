@@ -132,6 +132,32 @@ class Words(Dataset):
         places = np.flatnonzero(is_target)
         return TensorDataset(here(numbers[places[:, None] + np.arange(-length, 0)]), here(numbers[places]))
 
+    def sequences(self, rows: Any = None, ignored: int = -100) -> TensorDataset:
+        """Every word as a row, and at each place what comes next.   -> (n, l) int64, (n, l) int64
+
+        A row of x has the boundary and the characters of its word, one of y the characters and the boundary; l is one
+        more than the longest word has. Behind its end x has boundaries, and y has `ignored`, which `cross_entropy`
+        leaves out. rows: as for `contexts`.
+
+        >>> x, y = Words(["ab", "b"], Alphabet(".ab")).sequences().tensors
+        >>> x
+        Tensor([[0, 1, 2],
+                [0, 2, 0]])
+        >>> y
+        Tensor([[   1,    2,    0],
+                [   2,    0, -100]])
+        """
+        chosen = range(len(self)) if rows is None else row_numbers("sequences", rows, len(self))
+        words = [self.alphabet.encode(self.words[row]) for row in chosen]
+        length = 1 + max(map(len, words), default=0)
+        x = np.zeros((len(words), length), np.int64)
+        y = np.full((len(words), length), ignored, np.int64)
+        for place, word in enumerate(words):
+            x[place, 1 : 1 + len(word)] = word
+            y[place, : len(word)] = word
+            y[place, len(word)] = 0
+        return TensorDataset(here(x), here(y))
+
 
 @dataclass(frozen=True)
 class Text:

@@ -43,6 +43,24 @@ def test_contexts_are_what_stands_before_each_character(words, length):
     assert list(zip(x.tolist(), y.tolist(), strict=True)) == expected
 
 
+@given(words=st.lists(st.text("abc", max_size=5), min_size=1, max_size=6))
+def test_sequences_have_the_characters_of_contexts_in_the_same_order(words):
+    made = Words(words, ABC)
+    x, y = (np.asarray(each.tolist()) for each in made.sequences(ignored=-7).tensors)
+    counts = y != -7
+    before, after = (np.asarray(each.tolist()) for each in made.contexts(1).tensors)
+    assert x[counts].tolist() == before[:, 0].tolist()
+    assert y[counts].tolist() == after.tolist()
+    assert counts.sum(axis=1).tolist() == [1 + len(word) for word in words]
+    assert (x[~counts] == 0).all()
+
+
+def test_sequences_of_some_words_alone():
+    x, y = Words(["abc", "a", "b"], ABC).sequences([2, 1]).tensors
+    assert x.tolist() == [[0, 2], [0, 1]]
+    assert y.tolist() == [[2, 0], [1, 0]]
+
+
 def test_words_can_be_split_before_contexts_are_made():
     words = Words(["a", "b", "c", "ab"], ABC)
     train, test = random_split(words, [3, 1])
