@@ -169,9 +169,16 @@ def test_a_block_without_its_branch_is_its_shortcut():
     assert not list(PaddedShortcut(2, 4, 2).parameters())
 
 
+@pytest.mark.parametrize("shortcut", ["projection", "padding"])
+def test_a_block_may_halve_an_image_of_as_many_channels(shortcut):
+    block = BasicBlock(3, 3, 2, Generator(0), shortcut)
+    assert block(Generator(1).normal(size=(2, 3, 5, 4))).shape == (2, 3, 3, 2)
+
+
 def test_weights_have_the_variance_of_he_et_al():
-    weight = on_host(resnet18(1000, Generator(0)).layer4[1].conv2.weight)
-    assert weight.std() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=1e-2)  # 2.4 million draws, 0.05 % each way
+    weight = on_host(resnet18(1000, Generator(0)).layer4[0].conv1.weight)
+    assert weight.shape[:2] == (512, 256)
+    assert weight.std() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=1e-2)  # 1.2 million draws, 0.07 % each way
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 28, 28), (2, 28, 28), (2, 784)])
