@@ -61,6 +61,8 @@ def curves(
         _across(axes, figure_name, names, baselines or {}, scale, drawn)
         if drawn and min(drawn) > 0 and max(drawn) > 20 * min(drawn) and scale == 1:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")
+            axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
         axes.set(xlabel=against, ylabel=label, title=figure_name.replace("_", " "))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
