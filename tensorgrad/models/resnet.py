@@ -157,16 +157,16 @@ def resnet20(classes: int, rng: Any, channels: int = 3, shortcut: str = "padding
     return ResNet(channels, classes, rng, Stem(16), (16, 32, 64), (3, 3, 3), (1, 2, 2), shortcut)
 
 
-def resnet8(classes: int, rng: Any, channels: int = 1, width: int = 16) -> ResNet:
+def resnet8(classes: int, rng: Any, channels: int = 1, stem: int = 16, widths: Sequence[int] = (48, 96, 192)) -> ResNet:
     """8 layers for images of 28 x 28 pixels: a stem at full size, three blocks that halve it.   (n, c, h, w) -> (n, k)
 
-    width: of the stem; the blocks have 2, 4 and 8 times as many channels, on 14 x 14, 7 x 7 and 4 x 4 pixels.
+    stem: its channels. widths: those of the blocks, on 14 x 14, 7 x 7 and 4 x 4 pixels.
 
     >>> from tensorgrad.random import Generator
     >>> sum(theta.size for theta in resnet8(10, Generator(0)).parameters())
-    303866
+    677658
     """
-    return ResNet(channels, classes, rng, Stem(width), (2 * width, 4 * width, 8 * width), (1, 1, 1), (2, 2, 2))
+    return ResNet(channels, classes, rng, Stem(stem), widths, (1, 1, 1), (2, 2, 2))
 
 
 # ── parts ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -75,7 +75,7 @@ def in_pytorch(stem, widths, counts, strides, shortcut, channels, classes):
 
 RESNET18 = (Stem(64, 7, 2, pool=True), (64, 128, 256, 512), (2, 2, 2, 2), (1, 2, 2, 2))
 RESNET20 = (Stem(16), (16, 32, 64), (3, 3, 3), (1, 2, 2))
-RESNET8 = (Stem(16), (32, 64, 128), (1, 1, 1), (2, 2, 2))
+RESNET8 = (Stem(16), (48, 96, 192), (1, 1, 1), (2, 2, 2))
 NETWORKS = {
     "ResNet-18": (lambda: resnet18(1000, Generator(0)), (*RESNET18, "projection", 3, 1000), 32),
     "ResNet-20, option A": (lambda: resnet20(10, Generator(0)), (*RESNET20, "padding", 3, 10), 16),
@@ -148,7 +148,7 @@ def test_the_state_of_resnet18_has_torchvisions_names_and_loads_strictly():
         (lambda rng: resnet18(1000, rng), 11_689_512, 18),
         (lambda rng: resnet20(10, rng), 269_722, 20),
         (lambda rng: resnet20(10, rng, shortcut="projection"), 272_474, 20),
-        (lambda rng: resnet8(10, rng), 303_866, 8),
+        (lambda rng: resnet8(10, rng), 677_658, 8),
     ],
 )
 def test_parameters_and_layers_are_as_many_as_promised(model, parameters, layers):
@@ -199,6 +199,6 @@ def test_what_cannot_be_built_is_refused():
 
 def test_every_parameter_lives_where_the_generator_draws():
     pytest.importorskip("array_api_strict", reason="needs the package array-api-strict")
-    model = resnet8(10, Generator(0, device="strict"), width=2)
+    model = resnet8(10, Generator(0, device="strict"), stem=2, widths=(2, 3, 4))
     assert {theta.device for theta in (*model.parameters(), *model.buffers())} == {"strict"}
     assert model(Generator(0, device="strict").normal(size=(2, 1, 8, 8))).shape == (2, 10)

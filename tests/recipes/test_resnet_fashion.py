@@ -19,7 +19,7 @@ def test_the_network_has_eight_layers(tmp_path):
     model = RECIPE.model(run_of(tmp_path, preset="quick"))
     layers = [name for name, theta in model.named_parameters() if len(theta.shape) > 1 and "downsample" not in name]
     assert len(layers) == 8
-    assert sum(theta.size for theta in model.parameters()) == 303_866
+    assert sum(theta.size for theta in model.parameters()) == 677_658
 
 
 def test_a_run_learns_and_leaves_its_pictures(tmp_path):
