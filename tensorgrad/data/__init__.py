@@ -23,6 +23,7 @@ from tensorgrad.data.sentences import flickr8k_captions, sst2, sts_benchmark
 from tensorgrad.data.splits import Splits
 from tensorgrad.data.tables import digits, iris
 from tensorgrad.data.texts import Alphabet, Words, names, tiny_shakespeare
+from tensorgrad.data.views import Scene, Views, balls, lego
 from tensorgrad.data.windows import WindowDataset
 
 __all__ = [
@@ -37,15 +38,18 @@ __all__ = [
     "Provenance",
     "RandomSampler",
     "Sampler",
+    "Scene",
     "SequentialSampler",
     "Splits",
     "StandardScaler",
     "Subset",
     "SubsetRandomSampler",
     "TensorDataset",
+    "Views",
     "WeightedRandomSampler",
     "WindowDataset",
     "Words",
+    "balls",
     "cifar10",
     "collate",
     "digits",
@@ -56,6 +60,7 @@ __all__ = [
     "generated_membranes",
     "iris",
     "isbi_membranes",
+    "lego",
     "mnist",
     "moons",
     "names",
