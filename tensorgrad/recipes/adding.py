@@ -86,7 +86,8 @@ def load(run: Run) -> Sequences:
     test = TensorDataset(*adding(settings.test, settings.length, Generator(1997)))
     note = f"{settings.length} steps, drawn anew for every step of training"
     provenance = Provenance("adding task", "generated", None, licence="none needed", note=note)
-    return Sequences(TensorDataset(np.arange(EPOCH * settings.batch_size)), test, provenance)
+    rows = asarray(np.arange(EPOCH * settings.batch_size), device=run.rng.device)  # fresh sequences are made there
+    return Sequences(TensorDataset(rows), test, provenance)
 
 
 def baselines(run: Run, data: Sequences) -> dict[str, dict[str, float]]:

@@ -106,7 +106,7 @@ def load(run: Run) -> Names:
 def cut(batch: Any, generator: Generator) -> Any:
     """Whole names without the columns that all of a batch leave empty.   (n, l), (n, l) -> (n, k), (n, k)"""
     x, y = batch
-    longest = int((y != IGNORED).any(axis=0).sum())
+    longest = int((y != IGNORED).any(axis=0).astype("int64").sum())
     return x[:, :longest], y[:, :longest]
 
 

@@ -83,7 +83,7 @@ def load(run: Run) -> Closes:
     count = len(closes) - lags
     border = int(count * (1 - TEST_SHARE))
     scaler = MinMaxScaler().fit(closes[: lags + border])
-    scaled = (2 * scaler.transform(closes) - 1).astype("float32")
+    scaled = (2 * scaler.transform(asarray(closes, device=run.rng.device)) - 1).astype("float32")
     windows = WindowDataset(scaled.reshape((-1, 1)), lags, targets=scaled, horizon=1)
     train, test = (
         TensorDataset(*Subset(windows, rows).batch(np.arange(len(rows))))
