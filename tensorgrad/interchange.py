@@ -101,10 +101,8 @@ def answer_ufunc(tensor: Any, ufunc: Any, method: str, *inputs: Any, **keywords:
                 f"numpy.{ufunc.__name__} would write a Tensor into an ndarray, as `a += t` does; write a = a + t"
             )
     name = ufunc.__name__ if method == "__call__" else f"{ufunc.__name__}.{method}"
-    home = (
-        "numpy." if getattr(np, ufunc.__name__, None) is ufunc else "the ufunc "
-    )  # a ufunc does not say where it lives
-    raise _refusal(f"{home}{name}", name, tensor)
+    of_numpy = getattr(np, ufunc.__name__, None) is ufunc  # a ufunc does not say where it lives
+    raise _refusal(f"numpy.{name}" if of_numpy else f"the ufunc {name}", name, tensor)
 
 
 def answer_function(tensor: Any, function: Any, types: Any, args: Any, keywords: Any) -> Any:

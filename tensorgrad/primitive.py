@@ -166,8 +166,7 @@ def _compile(op: Op, function: Any) -> None:
         _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
         _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
         _bundle=op.bundle, _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _next=next,
-        _clock=clock,
-        _watched=watched, _become=become, _fill=_fill, _Tensor=_tensor_class[0],
+        _clock=clock, _watched=watched, _become=become, _fill=_fill, _Tensor=_tensor_class[0],
         _defaults={p.name: p.default for p in op.parameters},
     )  # fmt: skip
     scratch: dict[str, Any] = {}
