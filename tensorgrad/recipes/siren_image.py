@@ -45,9 +45,9 @@ class Settings:
     hidden: int = 3  # layers behind the first
     omega_0: float = 30.0
     frequencies: int = 8  # of the encoding: the fastest wave has two pixels, at 256
-    epochs: int = 150
-    slope_epochs: int = 100
-    batch_size: int = 8192
+    epochs: int = 200
+    slope_epochs: int = 150
+    batch_size: int = 4096
     slope_batch_size: int = 4096
     learning_rate: float = 1e-3  # of sines
     slope_learning_rate: float = 5e-4
