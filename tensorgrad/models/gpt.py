@@ -7,6 +7,7 @@ from math import sqrt
 from typing import Any
 
 from tensorgrad import nn, ops
+from tensorgrad.models.tokens import check_tokens
 from tensorgrad.nn import init
 from tensorgrad.nn.making import positive
 from tensorgrad.tensor import Tensor
@@ -158,23 +159,13 @@ class GPT(nn.Module):
         return logits, tuple(remembered)
 
     def _check(self, tokens: Any, start: int) -> None:
-        if tokens.dtype.kind not in "iu":
-            raise TypeError(f"GPT: the tokens are {tokens.dtype}; expected integers, the numbers of tokens")
-        shape = tuple(tokens.shape)
-        if len(shape) != 2 or 0 in shape:
-            raise ValueError(
-                f"GPT: the tokens have the shape {shape}; expected (n, l), sequences of at least one token each"
-            )
-        if start + shape[1] > self.positions:
+        check_tokens("GPT", tokens, self.tokens)
+        if start + tokens.shape[1] > self.positions:
             after = f" after {start} others" if start else ""
             raise ValueError(
-                f"GPT: {shape[1]} tokens{after}, and there are {self.positions} positions; give the last "
+                f"GPT: {tokens.shape[1]} tokens{after}, and there are {self.positions} positions; give the last "
                 f"{self.positions} tokens alone, or make the model with more positions"
             )
-        least, most = int(ops.min(tokens)), int(ops.max(tokens))
-        if least < 0 or most >= self.tokens:
-            worst = least if least < 0 else most
-            raise ValueError(f"GPT: there is a token {worst}; the model knows tokens 0 to {self.tokens - 1}")
 
     def __repr__(self) -> str:
         size = sum(theta.size for theta in self.parameters())

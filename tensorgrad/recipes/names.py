@@ -263,8 +263,8 @@ def letters(path: Any, model: nn.Module, alphabet: Alphabet, title: str) -> None
 
 
 def graph(run: Run, model: nn.Module) -> Any:
-    """The loss of two names of three characters, or of two contexts."""
-    length, row = (model.context, 2) if isinstance(model, NeuralLanguageModel) else (3, (2, 3))
+    """The loss of two contexts, or of the first two characters of two names."""
+    length, row = (model.context, 2) if isinstance(model, NeuralLanguageModel) else (2, (2, 2))
     return loss(model, (run.rng.integers(0, 27, size=(2, length)), run.rng.integers(0, 27, size=row)))
 
 
