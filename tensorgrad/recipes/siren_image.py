@@ -44,7 +44,7 @@ class Settings:
     width: int = 256
     hidden: int = 3  # layers behind the first
     omega_0: float = 30.0
-    frequencies: int = 8  # of the encoding: the fastest wave has two pixels, at 256
+    frequencies: int = 7  # of the encoding: the fastest wave is four pixels long, at 256
     epochs: int = 200
     slope_epochs: int = 150
     batch_size: int = 4096
