@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tensorgrad.train.metrics.samples import mean_distance, sliced_wasserstein
+from tensorgrad.train.metrics import mean_distance, sliced_wasserstein
 
 
 def test_moving_a_set_moves_it_by_the_mean_over_directions():
