@@ -221,7 +221,7 @@ def draw(run: Run, model: nn.Module, data: Names) -> None:
     title = f"{run.recipe.name} on {data.provenance.name}, seed {run.seed}"
     rows = [{**row, "train_nll": row["train_loss"]} for row in run.history]
     figures.curves(run.figure("nll"), rows, {"nll": "nats a character"}, run.baselines, title)
-    letters(run.figure("letters"), model, data.alphabet, f"the characters' features in {title}")
+    letters(run.figure("letters"), model, data, f"features of characters, {title}")
     found = sample(model, data.alphabet, 1000, Generator(run.seed))
     known = set(data.words["train"].words)
     repeated, kept = sum(name in known for name in found), len(set(found))
@@ -237,29 +237,41 @@ def draw(run: Run, model: nn.Module, data: Names) -> None:
     run.say(f"{summary}\n{', '.join(found[:20])}")
 
 
-def letters(path: Any, model: nn.Module, alphabet: Alphabet, title: str) -> None:
-    """The rows of the table of features in the plane of their first two principal components."""
+def letters(path: Any, model: nn.Module, data: Names, title: str) -> None:
+    """The rows of the table of features in the plane of their first two principal components.
+
+    Characters count for the plane as often as they come: the rows of rare ones have hardly moved from where they were
+    drawn at random, and would lie in the foreground.
+    """
+    share = frequency(data.words["train"])
     table = on_host(model.features.weight.detach()).astype(np.float64)
-    table = table - table.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(table, full_matrices=False)
+    table = table - share @ table
+    _, sizes, axes = np.linalg.svd(np.sqrt(share)[:, None] * table, full_matrices=False)
     places = table @ axes[:2].T
-    share = sizes[:2] ** 2 / (sizes**2).sum()
+    variance = sizes[:2] ** 2 / (sizes**2).sum()
     figure = figures.new_figure(6.0, 5.0)
     panel = figure.subplots()
-    for character, (across, up) in zip(alphabet.characters, places, strict=True):
+    for character, (across, up), often in zip(data.alphabet.characters, places, share, strict=True):
         colour = "tab:red" if character in VOWELS else "tab:green" if character == "." else "tab:blue"
-        panel.text(across, up, character, color=colour, fontsize=13, ha="center", va="center")
+        text, size = ("start", 11.0) if character == "." else (character, 9 + 40 * math.sqrt(often))
+        panel.text(across, up, text, color=colour, fontsize=size, ha="center", va="center")
     low, high = places.min(axis=0), places.max(axis=0)
     margin = 0.08 * (high - low)
     panel.set(
         xlim=(low[0] - margin[0], high[0] + margin[0]),
         ylim=(low[1] - margin[1], high[1] + margin[1]),
-        xlabel=f"first principal component, {share[0]:.0%} of the variance",
-        ylabel=f"second, {share[1]:.0%}",
+        xlabel=f"first principal component, {variance[0]:.0%} of the variance",
+        ylabel=f"second, {variance[1]:.0%}",
     )
-    panel.set_title(f"{title}\nvowels and y red, consonants blue, the dot is the start and the end", fontsize=9)
+    panel.set_title(f"{title}\nvowels and y red, consonants blue; large is frequent", fontsize=9)
     panel.grid(alpha=0.3)
     figures.save_figure(figure, path)
+
+
+def frequency(words: Words) -> Any:
+    """Each character's share of all characters and ends of some words.   -> (27,)"""
+    counts = np.bincount(on_host(words.contexts(1).tensors[1]), minlength=len(words.alphabet))
+    return counts / counts.sum()
 
 
 def graph(run: Run, model: nn.Module) -> Any:

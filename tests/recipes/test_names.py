@@ -10,7 +10,7 @@ import tensorgrad as tg
 from tensorgrad.data import Alphabet, Words
 from tensorgrad.random import Generator
 from tensorgrad.recipes.bigram import few_names
-from tensorgrad.recipes.names import IGNORED, RECIPES, counted_nll, cut, in_rows, logits_after, sample
+from tensorgrad.recipes.names import IGNORED, RECIPES, counted_nll, cut, frequency, in_rows, logits_after, sample
 from tensorgrad.train.recipe import Run, train_recipe
 from tests.recipes.extras import assert_resumes, need_extras
 
@@ -61,6 +61,10 @@ def test_counts_say_how_often_one_was_added():
     assert counted_nll(train, test, 1) == pytest.approx(-(math.log(2 / 5) + math.log(3 / 5)) / 2)
     # after two boundaries b once of 2, after a boundary and b the end once of 1
     assert counted_nll(train, test, 2) == pytest.approx(-(math.log(2 / 5) + math.log(2 / 4)) / 2)
+
+
+def test_frequencies_are_of_characters_and_ends():
+    assert frequency(Words(["ab", "b"], Alphabet(".ab"))).tolist() == [0.4, 0.2, 0.4]
 
 
 def test_what_is_cut_off_is_what_no_name_of_the_batch_has():
