@@ -17,11 +17,11 @@ from tensorgrad.creation import eye
 from tensorgrad.data import DataLoader, Splits, TensorDataset, mnist
 from tensorgrad.linalg import cholesky
 from tensorgrad.models.dcgan import dcgan
-from tensorgrad.models.gan import GAN, discriminator_loss
+from tensorgrad.models.gan import GAN
 from tensorgrad.ops import clip, concat
 from tensorgrad.random import Generator
 from tensorgrad.recipes.digit_reader import DigitReader, digit_reader
-from tensorgrad.recipes.gan_gaussians import compete, snapshots_of
+from tensorgrad.recipes.gan_gaussians import compete, graph, snapshots_of, tested
 from tensorgrad.tape import no_grad
 from tensorgrad.train import figures
 from tensorgrad.train.parts import digits_as_mnist, first_rows
@@ -49,7 +49,16 @@ class Settings:
 
 PRESETS = {
     "smoke": Settings(
-        epochs=2, batch_size=25, noise=8, width=4, every=2, decay=0.9, images=100, samples=100, stand_in=True
+        epochs=3,
+        batch_size=25,
+        noise=8,
+        width=8,
+        learning_rate=2e-3,
+        every=4,
+        decay=0.9,
+        images=400,
+        samples=100,
+        stand_in=True,
     ),
     "quick": Settings(),
     "full": Settings(epochs=40, width=64, noise=100, learning_rate=2e-4, decay=0.999),
@@ -97,8 +106,8 @@ def baselines(run: Run, data: Digits) -> dict[str, dict[str, float]]:
     """One normal distribution of all pixels together, fitted to the training images, and real test digits."""
     count = run.settings.samples
     return {
-        "one fitted Gaussian": judged(data.reader, fitted_gaussian(run, data, count)),
-        "real test digits": judged(data.reader, data.test.tensors[0][:count]),
+        "one fitted Gaussian": tested(judged(data.reader, fitted_gaussian(run, data, count))),
+        "real test digits": tested(judged(data.reader, data.test.tensors[0][:count])),
     }
 
 
@@ -146,7 +155,8 @@ def samples_of(model: GAN, z: Any) -> Any:
 
 def measure(run: Run, model: GAN, data: Digits) -> dict[str, float]:
     """Digits covered by 1,000 samples, the share of the rarest, and how many are surely read."""
-    return judged(data.reader, samples_of(model, _noise(run, run.settings.samples, run.settings.noise)))
+    samples = samples_of(model, _noise(run, run.settings.samples, run.settings.noise))
+    return tested(judged(data.reader, samples))
 
 
 def draw(run: Run, model: GAN, data: Digits) -> None:
@@ -169,13 +179,6 @@ def draw(run: Run, model: GAN, data: Digits) -> None:
     figures.sample_sheet(run.figure("samples"), sheet, labels, title, columns=10, value_range=(-1.0, 1.0))
 
 
-def graph(run: Run, model: GAN) -> Any:
-    """The discriminator's loss of two images of either kind."""
-    x = run.rng.uniform(-1.0, 1.0, size=(2, 1, 28, 28))
-    fake = model.generator(run.rng.standard_normal((2, run.settings.noise)))
-    return discriminator_loss(model.discriminator(x), model.discriminator(fake))
-
-
 RECIPE = Recipe(
     name="dcgan-mnist",
     summary="convolutional networks against each other on MNIST: which digits are made",
@@ -190,5 +193,5 @@ RECIPE = Recipe(
     figures=draw,
     graph=graph,
     threads=1,
-    headline="digits_covered",
+    headline="test_digits_covered",
 )

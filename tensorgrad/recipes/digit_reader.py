@@ -25,7 +25,7 @@ from tensorgrad.train.recipe import Run, blas_threads
 
 LEAST = 0.99  # of the test digits, read rightly
 SETTINGS = replace(mnist_cnn.PRESETS["quick"], epochs=8)
-STAND_IN = replace(mnist_cnn.PRESETS["smoke"], epochs=1)
+STAND_IN = replace(mnist_cnn.PRESETS["smoke"], epochs=3)
 
 
 @dataclass(frozen=True)

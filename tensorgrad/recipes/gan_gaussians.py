@@ -22,7 +22,7 @@ from tensorgrad.linalg import cholesky, vector_norm
 from tensorgrad.models.gan import GAN, discriminator_loss, generator_loss, r1_penalty
 from tensorgrad.ops import cos, sin, stack
 from tensorgrad.random import Generator
-from tensorgrad.tape import no_grad
+from tensorgrad.tape import no_grad, scope
 from tensorgrad.train import AverageWeights, Schedule, figures
 from tensorgrad.train.callback import Callback
 from tensorgrad.train.recipe import Recipe, Run
@@ -78,9 +78,14 @@ def judged(samples: Any) -> dict[str, float]:
 def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     """One normal distribution with the points' mean and covariance, and fresh points."""
     return {
-        "one fitted Gaussian": judged(fitted_gaussian(run, data)),
-        "fresh real points": judged(data.test.tensors[0]),
+        "one fitted Gaussian": tested(judged(fitted_gaussian(run, data))),
+        "fresh real points": tested(judged(data.test.tensors[0])),
     }
+
+
+def tested(found: dict[str, float]) -> dict[str, float]:
+    """Figures under the names that the history has for them."""
+    return {f"test_{name}": value for name, value in found.items()}
 
 
 def fitted_gaussian(run: Run, data: Splits) -> Any:
@@ -154,7 +159,7 @@ class Contest:
         model.discriminator.requires_grad_(True)
         for each in self.optimizers:
             each.zero_grad()
-        return {"loss": float(loss.detach()), **figures}
+        return {"generator_loss": float(loss.detach()), **figures}
 
     def state_dict(self) -> dict[str, Any]:
         """Both optimizers, and how many batches there were."""
@@ -233,7 +238,7 @@ def measure(run: Run, model: GAN, data: Splits) -> dict[str, float]:
     """Modes covered by 2,500 samples, the share of high quality, and that of the rarest mode."""
     model.eval()
     with no_grad():
-        return judged(model(_noise(run, SAMPLES, run.settings.noise)))
+        return tested(judged(model(_noise(run, SAMPLES, run.settings.noise))))
 
 
 def draw(run: Run, model: GAN, data: Splits) -> None:
@@ -257,10 +262,13 @@ def draw(run: Run, model: GAN, data: Splits) -> None:
 
 
 def graph(run: Run, model: GAN) -> Any:
-    """The discriminator's loss of two points of either kind."""
-    x = run.rng.standard_normal((2, 2))
-    fake = model.generator(run.rng.standard_normal((2, run.settings.noise)))
-    return discriminator_loss(model.discriminator(x), model.discriminator(fake))
+    """The generator's loss of two samples, through both networks."""
+    z = run.rng.standard_normal((2, run.settings.noise))
+    with scope("generator"):
+        samples = model.generator(z)
+    with scope("discriminator"):
+        logits = model.discriminator(samples)
+    return generator_loss(logits)
 
 
 RECIPE = Recipe(
@@ -277,5 +285,5 @@ RECIPE = Recipe(
     figures=draw,
     graph=graph,
     threads=1,
-    headline="modes_covered",
+    headline="test_modes_covered",
 )

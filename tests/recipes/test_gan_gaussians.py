@@ -38,9 +38,9 @@ def test_a_mode_is_covered_by_two_per_cent_within_three_deviations():
 def test_one_gaussian_covers_nothing_and_real_points_cover_all(tmp_path):
     run = Run(RECIPE, PRESETS["quick"], "quick", 0, tmp_path, quiet=True)
     found = RECIPE.baselines(run, RECIPE.data(run))
-    assert found["one fitted Gaussian"]["modes_covered"] == 0
-    assert found["fresh real points"]["modes_covered"] == 8
-    assert found["fresh real points"]["high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
+    assert found["one fitted Gaussian"]["test_modes_covered"] == 0
+    assert found["fresh real points"]["test_modes_covered"] == 8
+    assert found["fresh real points"]["test_high_quality"] == pytest.approx(1 - np.exp(-4.5), abs=0.01)
 
 
 def pair():
@@ -70,7 +70,7 @@ def test_a_batch_updates_the_discriminator_with_the_penalty_and_then_the_generat
     maker.step()
     assert weights(model) == weights(twin)
     assert found == {
-        "loss": float(last.detach()),
+        "generator_loss": float(last.detach()),
         "discriminator_loss": float(loss.detach()),
         "penalty": float(penalty.detach()),
     }
@@ -129,4 +129,4 @@ def test_a_run_leaves_its_pictures(tmp_path):
     card = train_recipe(RECIPE, preset="smoke", out=tmp_path, quiet=True)
     (folder,) = tmp_path.iterdir()
     assert {path.name for path in (folder / "figures").iterdir()} == {"loss.png", "samples.png"}
-    assert set(card["metrics"]) == {"modes_covered", "high_quality", "rarest_mode", "baselines"}
+    assert set(card["metrics"]) == {"test_modes_covered", "test_high_quality", "test_rarest_mode", "baselines"}
