@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tensorgrad.recipes.stocks import RECIPE, errors, verdict
+from tensorgrad.recipes.stocks import RECIPE, errors, random_walk, verdict
 from tensorgrad.train.recipe import Run, train_recipe
 from tests.data.test_handwriting import real
 from tests.recipes.extras import assert_resumes, need_extras
@@ -26,7 +26,7 @@ def test_yesterdays_close_has_the_golden_error_on_the_rows_326_days(tmp_path):
     assert sum(theta.size for theta in model.parameters()) == 117
 
 
-def test_windows_are_a_week_and_the_scaler_knows_no_day_that_is_predicted(tmp_path):
+def test_windows_are_a_week_and_go_on_where_training_ends(tmp_path):
     _, data = loaded(tmp_path, "smoke")
     (x, y), (x_test, y_test) = (
         [np.asarray(each.tolist()) for each in part.tensors] for part in (data.train, data.test)
@@ -40,6 +40,17 @@ def test_windows_are_a_week_and_the_scaler_knows_no_day_that_is_predicted(tmp_pa
     assert seen.min() == pytest.approx(-1, abs=1e-6)
     assert seen.max() == pytest.approx(1, abs=1e-6)
     assert len(data.dates) == 20
+
+
+def test_the_scaler_knows_no_day_that_is_predicted(tmp_path, monkeypatch):
+    def rising():
+        dates, closes, provenance = random_walk()
+        return dates, np.arange(1.0, 1.0 + len(closes)), provenance
+
+    monkeypatch.setattr("tensorgrad.recipes.stocks.random_walk", rising)
+    _, data = loaded(tmp_path, "smoke")
+    assert float(data.train.tensors[1].max()) == 1
+    assert (np.asarray(data.test.tensors[1].tolist()) > 1).all()
 
 
 def test_errors_are_on_the_scale_and_in_dollars(tmp_path):
