@@ -6,7 +6,8 @@ import pytest
 from tensorgrad.random import Generator
 from tensorgrad.recipes.ddpm_moons import RECIPE, compared, on_arcs, simpler, with_noise
 from tensorgrad.train.metrics.metric import on_host
-from tensorgrad.train.recipe import Run, train_recipe
+from tensorgrad.train.recipe import Run, resume_recipe, train_recipe
+from tensorgrad.train.timing import Paused
 from tests.recipes.extras import need_extras
 
 
@@ -46,6 +47,15 @@ def test_every_time_step_is_drawn_and_noise_is_normal():
     assert sorted(set(t.tolist())) == list(range(1, 31))
     assert float(noise.mean()) == pytest.approx(0, abs=0.04)
     assert float(noise.std()) == pytest.approx(1, abs=0.03)
+
+
+def test_a_run_is_resumed_to_the_same_end(tmp_path):
+    need_extras()
+    whole = train_recipe(RECIPE, preset="smoke", changes=("epochs=3",), out=tmp_path / "whole", quiet=True)
+    with pytest.raises(Paused):
+        train_recipe(RECIPE, preset="smoke", changes=("epochs=3",), out=tmp_path / "cut", quiet=True, minutes=1e-9)
+    (folder,) = (tmp_path / "cut").iterdir()
+    assert resume_recipe(RECIPE, folder, quiet=True)["metrics"] == whole["metrics"]
 
 
 def test_a_run_comes_nearer_than_a_normal_distribution_and_draws(tmp_path):
