@@ -49,8 +49,8 @@ class Settings:
     slope_epochs: int = 150
     batch_size: int = 4096
     slope_batch_size: int = 4096
-    learning_rate: float = 1e-3  # of sines
-    slope_learning_rate: float = 5e-4
+    learning_rate: float = 2e-4  # of sines, which forget everything at 1e-3
+    slope_learning_rate: float = 2e-4
     rectifier_learning_rate: float = 3e-3
     stand_in: bool = False  # a picture that comes inside scikit-learn
 
