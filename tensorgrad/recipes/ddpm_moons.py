@@ -120,7 +120,7 @@ def train(run: Run, model: PointDenoiser, data: Splits) -> None:
         optimizer,
         step=loss,
         evaluate=loss,
-        record=every(epochs=5),
+        record=every(epochs=max(1, settings.epochs // 30)),
         callbacks=(Schedule(schedule), averaged),
     )
     trainer.fit(train_loader, {"test": test_loader}, epochs=settings.epochs)
