@@ -2,7 +2,9 @@
 
 The row names residual networks and gives figures of CIFAR-10 alone; the aim here is 93.3 % of the test images. The
 architecture is `models.resnet.resnet8`. Each training image is mirrored or not and moved by two pixels at most, AdamW
-runs through one cycle of the step size, and the moving average of the weights is the result.
+runs through one cycle of the step size, and the moving average of the weights is the result. The step size was tried
+once, on the last 10,000 training images: a narrower network (32, 64 and 128 channels), written in PyTorch, reached
+92.7 % of them in 8 epochs. `--set held_out=10000` measures there and leaves the test set closed.
 """
 
 from __future__ import annotations
