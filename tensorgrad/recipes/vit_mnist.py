@@ -2,9 +2,10 @@
 
 The row trains 668,965 parameters on photographs of pets, without an end; a test builds that network, and here its
 family is trained on digits, where the row asks for 95 % and the aim is 97 %. Augmentation and averaging are those of
-`mnist-cnn`: images turned, shifted and scaled a little, AdamW through one cycle of the step size, and the moving average
-of the weights as the result. Step size and length are usual ones and were not searched for; `--set held_out=10000`
-measures on the last 10,000 training images, for choosing others. Where the network looks is drawn over the digits.
+`mnist-cnn`: images turned, shifted and scaled a little, AdamW through one cycle of the step size, and the moving
+average of the weights as the result. Step size and length are usual ones and were not searched for; `--set
+held_out=10000` measures on the last 10,000 training images, for choosing others. Where the network looks is drawn over
+the digits.
 """
 
 from __future__ import annotations
