@@ -1,0 +1,64 @@
+"""Every recipe's preset `smoke`, one after another in the process of the tests. No time is asserted."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad.recipes import RECIPES
+from tensorgrad.train.recipe import Paused, Run, train_recipe
+from tests.recipes.extras import need_extras
+
+
+def after_one_step(recipe, folder):
+    """The weights after the first step of training, or of all where a recipe takes none."""
+    run = Run(recipe, recipe.settings("smoke"), "smoke", 0, folder, quiet=True, minutes=1e-9)
+    data = recipe.data(run)
+    model = recipe.model(run)
+    try:
+        recipe.train(run, model, data)
+    except Paused:
+        assert [trainer.step for trainer in run.trainers.values()] == [1]
+    return {name: theta.numpy() for name, theta in model.state_dict().items()}
+
+
+def differing(recipe, folder):
+    """The names of weights that two beginnings of a training do not share, bit for bit."""
+    one, other = (after_one_step(recipe, folder / name) for name in ("one", "other"))
+    assert one.keys() == other.keys()
+    return [name for name in one if one[name].tobytes() != other[name].tobytes()]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_smoke_run_is_offline_complete_and_begins_in_the_same_way_twice(name, tmp_path, monkeypatch):
+    need_extras()
+    monkeypatch.delenv("TENSORGRAD_DATA", raising=False)
+    monkeypatch.setenv("TENSORGRAD_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("socket.socket.connect", lambda *_: pytest.fail("a smoke test went to the network"))
+    recipe = RECIPES[name]
+    card = train_recipe(recipe, preset="smoke", out=tmp_path / "runs", quiet=True)
+    figures = {each: value for each, value in card["metrics"].items() if each != "baselines"}
+    assert recipe.headline in figures
+    assert all(math.isfinite(value) for value in figures.values()), figures
+    (folder,) = (tmp_path / "runs").iterdir()
+    for each in ("card.json", "run.json", "weights.safetensors", "graph.svg"):
+        assert (folder / each).stat().st_size > 0, each
+    drawn = [path for path in (folder / "figures").iterdir() if path.suffix in (".png", ".gif", ".svg")]
+    assert drawn
+    assert all(path.stat().st_size > 1000 for path in drawn)
+    assert differing(recipe, tmp_path) == []
+
+
+def test_a_training_that_begins_differently_each_time_is_found(tmp_path):
+    need_extras()
+    draws = np.random.default_rng()
+
+    def build(run):
+        model = RECIPES["mlp"].model(run)
+        with tg.no_grad():
+            model.layers[0].bias[0] = float(draws.random())
+        return model
+
+    assert "layers.0.bias" in differing(replace(RECIPES["mlp"], model=build), tmp_path)
