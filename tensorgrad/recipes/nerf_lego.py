@@ -272,4 +272,5 @@ RECIPE = Recipe(
     graph=graph,
     threads=1,
     headline="test_psnr",
+    graph_limit=60,  # the two fields as boxes, and the light along rays step by step
 )

@@ -50,7 +50,7 @@ class Recipe:
     train(run, model, data): trains it, with run.trainer(...). measure(run, model, data): figures by name, such as
     "test_accuracy". headline: the figure that is the result. graph(run, model): the loss of a few rows, to be
     drawn; graph_depth: close the boxes of modules nested deeper than this, where the drawing would be larger than a
-    page; graph_limit: fold what repeats, until there are about so many nodes.
+    page; graph_limit: fold what repeats, then modules, until there are about so many nodes, by default a page of them.
     baselines(run, data): figures of other models by their names. figures(run, model, data): draws.
     rows: the rows of the table of systems it reproduces. extras: packages it needs beside those of all recipes.
     threads: for BLAS; None leaves them as they are. Products of a small network gain nothing from a second thread, and
@@ -74,7 +74,7 @@ class Recipe:
     default_preset: str = "quick"
     headline: str = "test_accuracy"
     graph_depth: int | None = None
-    graph_limit: int = 300
+    graph_limit: int = 32
 
     def settings(self, preset: str | None = None, changes: tuple[str, ...] = ()) -> Any:
         """The settings of a preset with changes, each "name=value". Raises ValueError for what is not there."""
