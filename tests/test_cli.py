@@ -17,6 +17,7 @@ from tensorgrad.recipes import RECIPES
 from tensorgrad.train.leaderboard import BEGIN, END
 from tensorgrad.train.recipe import Paused
 from tensorgrad.train.run_folder import write_json
+from tests.io.disks import run_on_a_small_disk
 from tests.recipes.extras import need_extras
 
 
@@ -208,6 +209,40 @@ def test_a_run_is_evaluated_and_listed(tmp_path, capsys):
     card = folder / "card.json"
     card.write_text(card.read_text().replace('"test_accuracy": 0.', '"test_accuracy": 0.0'))
     assert main(["evaluate", str(folder)]) == 1
+
+
+@pytest.mark.parametrize("size", [8_000, 40_000])
+def test_a_training_on_a_full_disk_ends_with_one_line_and_goes_on_where_there_is_room(size, tmp_path):
+    """Full when the events of TensorBoard begin, and at a checkpoint."""
+    need_extras()
+    (tmp_path / "small").mkdir()
+    code = f"""
+from pathlib import Path
+from tensorgrad.cli import main
+small, large = Path({str(tmp_path / "small")!r}), Path({str(tmp_path / "large")!r})
+train = ["train", "mlp", "--preset", "smoke", "--quiet"]
+print("full:", main([*train, "--out", str(small)]))
+(folder,) = small.iterdir()
+print("cards:", len([*small.rglob("card.json")]), "partial:", len([*small.rglob(".partial*")]))
+grow(10**7)
+if (folder / "run.json").is_file():
+    print("again:", main(["train", "mlp", "--quiet", "--resume", str(folder)]))
+else:
+    print("again:", main([*train, "--out", str(small)]))
+    folder = max(small.iterdir())
+main([*train, "--out", str(large)])
+(other,) = large.iterdir()
+same = [(each / "weights.safetensors").read_bytes() for each in (folder, other)]
+print("same:", same[0] == same[1])
+"""
+    done = run_on_a_small_disk(tmp_path / "small", size, code)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith(("full", "cards", "again", "same"))]
+    assert lines == ["full: 1", "cards: 0 partial: 0", "again: 0", "same: True"]
+    (error,) = [line for line in done.stderr.splitlines() if line.startswith("tensorgrad train:")]
+    assert "No space left on device" in error
+    assert str(tmp_path / "small") in error
+    assert "Traceback" not in done.stderr
 
 
 def test_a_pause_has_a_status_of_its_own(calls, monkeypatch, capsys):

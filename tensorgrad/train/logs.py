@@ -6,7 +6,9 @@ import csv
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +59,7 @@ class TensorBoardLog(Callback):
     """Writes the figures of each row as TensorBoard scalars, by step. Needs tensorboardX.
 
     folder: for event files. A resumed training begins a new file and tells TensorBoard to forget later steps.
+    Raises OSError with the folder and the reason where nothing can be written.
     """
 
     order = 50
@@ -68,21 +71,48 @@ class TensorBoardLog(Callback):
 
     def before_fit(self, trainer: Any) -> None:
         """Open a file of events."""
-        from tensorboardX import SummaryWriter
+        # Not SummaryWriter: the thread that writes for it dies on a full disk, and the process waits for it for ever.
+        from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto.event_pb2 import SessionLog
 
-        self._writer = SummaryWriter(str(self.folder), purge_step=trainer.step + 1 if trainer.step else None)
+        with self._naming():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._writer = EventsWriter(str(self.folder / "events"))
+            if trainer.step:
+                self._write(trainer.step + 1, session_log=SessionLog(status=SessionLog.START))
+            self._writer.flush()
 
     def after_row(self, trainer: Any) -> None:
         """Write the row's figures."""
-        for name, value in trainer.history[-1].items():
-            if name not in ("step", "epoch") and isinstance(value, (int, float)):
-                self._writer.add_scalar(name, value, trainer.step)
+        from tensorboardX.summary import scalar
+
+        with self._naming():
+            for name, value in trainer.history[-1].items():
+                if name not in ("step", "epoch") and isinstance(value, (int, float)):
+                    self._write(trainer.step, summary=scalar(name, value))
+            self._writer.flush()
 
     def after_fit(self, trainer: Any) -> None:
         """Close the file."""
         if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+            writer, self._writer = self._writer, None
+            with self._naming():
+                writer.close()
+
+    def _write(self, step: int, **content: Any) -> None:
+        from tensorboardX.proto.event_pb2 import Event
+
+        self._writer.write_event(Event(wall_time=time.time(), step=step, **content))
+
+    @contextmanager
+    def _naming(self) -> Iterator[None]:
+        """Errors of the disk say of what folder, which tensorboardX leaves out."""
+        try:
+            yield
+        except OSError as error:
+            reason = f"{self.folder}: no events could be written ({error.strerror})"
+            message = f"{reason}; free space, or choose a folder that can be written"
+            raise type(error)(error.errno, message) from error
 
 
 class Progress(Callback):

@@ -4,10 +4,13 @@ import errno
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from tensorgrad.io import replacing
+from tests.io.disks import run_on_a_small_disk, run_without_rights
 
 
 def test_a_file_is_complete_or_as_it_was(tmp_path):
@@ -86,18 +89,52 @@ except OSError as error:
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("w", b"old")]
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    folder = tmp_path / "locked"
-    folder.mkdir()
-    folder.chmod(0o500)
-    if os.access(folder, os.W_OK):
-        pytest.skip("this user may write anywhere")
-    try:
-        with pytest.raises(PermissionError, match=r"no file was left behind"), replacing(folder / "w") as partial:
-            partial.write_text("new")
-    finally:
-        folder.chmod(0o700)
-    assert not list(folder.iterdir())
+def test_a_folder_that_cannot_be_written_is_named():
+    with tempfile.TemporaryDirectory() as place:  # pytest's own folder is closed to other users
+        folder = Path(place) / "locked"
+        folder.mkdir()
+        (folder / "w").write_text("old")
+        Path(place).chmod(0o755)
+        folder.chmod(0o555)
+        code = f"""
+try:
+    with replacing({str(folder / "w")!r}) as partial:
+        partial.write_text("new")
+except PermissionError as error:
+    print(error)
+else:
+    print("written")
+"""
+        done = run_without_rights("from tensorgrad.io import replacing", code)
+        folder.chmod(0o755)
+        assert "could not be written (Permission denied)" in done.stdout
+        assert str(folder / "w") in done.stdout
+        assert "the file that was there is as it was" in done.stdout
+        assert [(path.name, path.read_text()) for path in folder.iterdir()] == [("w", "old")]
+
+
+def test_a_disk_that_is_full_keeps_the_old_file(tmp_path):
+    code = f"""
+from pathlib import Path
+from tensorgrad.io import replacing
+path = Path({str(tmp_path / "w")!r})
+with replacing(path) as partial:
+    partial.write_bytes(b"old")
+try:
+    with replacing(path) as partial:
+        partial.write_bytes(b"n" * 100_000)
+except OSError as error:
+    print(error)
+print(path.read_bytes(), [each.name for each in path.parent.iterdir()])
+grow(10**6)
+with replacing(path) as partial:
+    partial.write_bytes(b"n" * 100_000)
+print(path.stat().st_size)
+"""
+    done = run_on_a_small_disk(tmp_path, 50_000, code)
+    error, kept, size = done.stdout.splitlines()
+    assert "could not be written (No space left on device); the file that was there is as it was" in error
+    assert (kept, size) == ("b'old' ['w']", "100000")
 
 
 def test_a_file_in_the_place_of_a_folder_is_named(tmp_path):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import struct
 
 import pytest
 
@@ -42,6 +43,29 @@ def test_tensorboard_gets_each_figure_once_with_its_step(tmp_path):
     content = path.read_bytes()
     for name in (b"train_loss", b"validation_accuracy", b"learning_rate"):
         assert content.count(name) == 2
+
+
+def test_events_of_a_resumed_training_forget_what_came_after_it(tmp_path):
+    pytest.importorskip("tensorboardX", reason="needs the package tensorboardX, of the extra `train`")
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+
+    trainer, loader, validation = training(callbacks=[TensorBoardLog(tmp_path / "one")])
+    trainer.fit(loader, validation, epochs=1)
+    first = trainer.step
+    again, loader, validation = training(callbacks=[TensorBoardLog(tmp_path / "two")])
+    again.load_state_dict(trainer.state_dict())
+    again.fit(loader, validation, epochs=2)
+    (path,) = (tmp_path / "two").iterdir()
+    content, events = path.read_bytes(), []
+    while content:  # length, its checksum, the event, its checksum
+        (length,) = struct.unpack("Q", content[:8])
+        events.append(Event.FromString(content[12 : 12 + length]))
+        content = content[16 + length :]
+    assert events[0].file_version == "brain.Event:2"
+    assert (events[1].step, events[1].session_log.status) == (first + 1, SessionLog.START)
+    assert {event.step for event in events[2:]} == {again.step}
+    found = {value.tag: value.simple_value for event in events[2:] for value in event.summary.value}
+    assert found["train_loss"] == pytest.approx(again.history[-1]["train_loss"])
 
 
 def test_the_bar_shows_the_figures_and_comes_to_its_end(capsys):
