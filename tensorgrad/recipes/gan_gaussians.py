@@ -250,7 +250,7 @@ def draw(run: Run, model: GAN, data: Splits) -> None:
     chosen = [snapshots[round(k * (len(snapshots) - 1) / 5)] for k in range(6)]
     scatters = [("real points", data.test.tensors[0]), ("one fitted Gaussian", fitted_gaussian(run, data))]
     scatters += [(f"after {int(step):,} steps", samples) for step, samples in chosen]
-    figure = figures.new_figure(10.0, 5.6)
+    figure = figures.new_figure(10.0, 6.2)
     for axes, (title, points) in zip(figure.subplots(2, 4).ravel(), scatters, strict=True):
         x, y = points.to_device("cpu").numpy().T
         axes.scatter(x, y, s=3, alpha=0.4, color="tab:blue" if "after" in title else "0.4", edgecolors="none")

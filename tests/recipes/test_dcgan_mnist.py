@@ -1,5 +1,7 @@
 """The recipe `dcgan-mnist`, on enlarged digits: figures on MNIST itself stand in docs/results."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,8 @@ import tensorgrad as tg
 from tensorgrad.recipes import dcgan_mnist
 from tensorgrad.recipes.dcgan_mnist import PRESETS, RECIPE, judged
 from tensorgrad.recipes.digit_reader import DigitReader
-from tensorgrad.train.recipe import Run, train_recipe
-from tests.recipes.extras import need_extras
+from tensorgrad.train.recipe import Run
+from tests.recipes.extras import assert_resumes
 
 
 class FirstTen:
@@ -38,10 +40,10 @@ def test_a_digit_is_covered_by_two_per_cent_that_are_surely_read_as_it():
     assert judged(reader, seen_as(*digits[:-1], 9))["digits_covered"] == 10
 
 
-def test_a_run_leaves_its_pictures_and_names_its_reader(tmp_path):
-    need_extras()
-    card = train_recipe(RECIPE, preset="smoke", out=tmp_path, quiet=True)
-    (folder,) = tmp_path.iterdir()
+def test_a_run_resumes_bit_for_bit_leaves_its_pictures_and_names_its_reader(tmp_path):
+    assert_resumes(RECIPE, tmp_path, "images=100", "epochs=2")
+    (folder,) = (tmp_path / "whole").iterdir()
+    card = json.loads((folder / "card.json").read_text())
     assert {path.name for path in (folder / "figures").iterdir()} == {"loss.png", "samples.png", "training.png"}
     assert 0 < card["reader_test_accuracy"] < 1
     assert set(card["metrics"]["baselines"]) == {"one fitted Gaussian", "real test digits"}

@@ -1,6 +1,6 @@
 """The recipe `gan-gaussians`: what counts as covered, and the contest of two networks."""
 
-from dataclasses import replace
+import json
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from tensorgrad import nn
 from tensorgrad.models.gan import GAN, discriminator_loss, generator_loss, r1_penalty
 from tensorgrad.random import Generator
 from tensorgrad.recipes.gan_gaussians import PRESETS, RECIPE, Contest, judged
-from tensorgrad.train.recipe import Run, train_recipe
-from tests.recipes.extras import need_extras
+from tensorgrad.train.recipe import Run
+from tests.recipes.extras import assert_resumes
 
 ANGLES = np.pi / 4 * np.arange(8)
 MEANS = 2 * np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)
@@ -87,46 +87,9 @@ def test_the_penalty_is_taken_at_one_batch_of_so_many():
     assert ["penalty" in other(model, (x,)) for _ in range(2)] == [False, True]
 
 
-def test_a_run_that_was_left_comes_to_the_same_end(tmp_path):
-    need_extras()
-    settings = replace(PRESETS["smoke"], points=300, epochs=3, every=2)
-    ends = []
-    for name, stops in (("whole", ()), ("left", (4,))):
-        (tmp_path / name).mkdir()
-        for steps in (*stops, None):
-            run = Run(RECIPE, settings, "smoke", 0, tmp_path / name, quiet=True)
-            data, model = RECIPE.data(run), RECIPE.model(run)
-            if steps is None:
-                RECIPE.train(run, model, data)
-            else:
-                leave_after(run, steps)
-                with pytest.raises(KeyboardInterrupt):
-                    RECIPE.train(run, model, data)
-        ends.append((weights(model), RECIPE.measure(run, model, data)))
-    assert ends[0] == ends[1]
-
-
-def leave_after(run, steps):
-    """Have the run's trainer interrupted after so many steps, as by Ctrl-C."""
-    make = run.trainer
-
-    def trainer(*arguments, **options):
-        made = make(*arguments, **options)
-        update = made.update
-
-        def interrupted(loss):
-            update(loss)
-            made.interrupts.asked = made.step == steps
-
-        made.update = interrupted
-        return made
-
-    run.trainer = trainer
-
-
-def test_a_run_leaves_its_pictures(tmp_path):
-    need_extras()
-    card = train_recipe(RECIPE, preset="smoke", out=tmp_path, quiet=True)
-    (folder,) = tmp_path.iterdir()
+def test_a_run_resumes_bit_for_bit_and_leaves_its_pictures(tmp_path):
+    assert_resumes(RECIPE, tmp_path, "points=300", "epochs=3", "every=2")
+    (folder,) = (tmp_path / "whole").iterdir()
+    card = json.loads((folder / "card.json").read_text())
     assert {path.name for path in (folder / "figures").iterdir()} == {"loss.png", "samples.png"}
     assert set(card["metrics"]) == {"test_modes_covered", "test_high_quality", "test_rarest_mode", "baselines"}

@@ -1,5 +1,6 @@
 """The recipe `nerf-lego`, on four balls by formula: figures of the bulldozer stand in docs/results."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,50 +10,20 @@ import tensorgrad as tg
 from tensorgrad.data.views import balls
 from tensorgrad.recipes import nerf_lego
 from tensorgrad.recipes.nerf_lego import PRESETS, RECIPE, psnr, rays_of
-from tensorgrad.train.recipe import Run, train_recipe
-from tests.recipes.extras import need_extras
+from tensorgrad.train.recipe import Run
+from tests.recipes.extras import assert_resumes
 
 
-def test_a_run_learns_and_leaves_its_pictures(tmp_path):
-    need_extras()
-    card = train_recipe(RECIPE, preset="smoke", out=tmp_path, quiet=True)
-    (folder,) = tmp_path.iterdir()
+def test_a_run_learns_resumes_bit_for_bit_and_leaves_its_pictures(tmp_path):
+    assert_resumes(RECIPE, tmp_path)
+    (folder,) = (tmp_path / "whole").iterdir()
+    card = json.loads((folder / "card.json").read_text())
     assert {path.name for path in (folder / "figures").iterdir()} == {"loss.png", "held_out.png", "turn.gif"}
     assert "stand-in" in card["data"]["note"]
     assert card["data"]["test_rows"] == 3
     assert card["metrics"]["test_psnr_worst_view"] <= card["metrics"]["test_psnr"]
     losses = [float(line.split(",")[3]) for line in (folder / "metrics.csv").read_text().splitlines()[1:]]
     assert losses[-1] < 0.7 * losses[0]
-
-
-def test_a_run_that_was_left_comes_to_the_same_end(tmp_path):
-    need_extras()
-    ends = []
-    for name, stops in (("whole", ()), ("left", (2,))):
-        (tmp_path / name).mkdir()
-        settings = replace(PRESETS["smoke"], steps=30)
-        for epochs in (*stops, None):
-            run = Run(RECIPE, settings, "smoke", 0, tmp_path / name, quiet=True)
-            data, model = RECIPE.data(run), RECIPE.model(run)
-            if epochs is not None:
-                stop_after(run, epochs)
-            RECIPE.train(run, model, data)
-        ends.append({key: each.tolist() for key, each in model.state_dict().items()})
-    assert ends[0] == ends[1]
-
-
-def stop_after(run, epochs):
-    """Have the run's trainer pause after so many epochs, as `--minutes` does."""
-    make = run.trainer
-
-    def trainer(*arguments, **options):
-        made = make(*arguments, **options)
-        fit = made.fit
-        made.fit = lambda loader, validation, *, epochs: fit(loader, validation, epochs=stop)
-        return made
-
-    stop = epochs
-    run.trainer = trainer
 
 
 def test_rays_and_colours_belong_together():
