@@ -9,7 +9,8 @@ scaled; the form here is that of Le, Jaitly & Hinton, "A simple way to initializ
 linear units", 2015, section 4.1. The three networks have the same number of hidden units, the same training and the
 same sequences to be tested on; training sequences are drawn anew for every step, and none is seen twice. "slope" is the
 derivative of the answer in a marked number that was shown at least half the length before the end: 1 where the
-task is solved, 0 where the number is forgotten. Step size and hidden units were first tried on sequences of other seeds.
+task is solved, 0 where the number is forgotten. Step size and hidden units were first tried on sequences of other
+seeds.
 """
 
 from __future__ import annotations
