@@ -202,26 +202,28 @@ def draw(run: Run, model: FrameReader, data: Clips) -> None:
 
 def arrows(path: Any, frames: Any, answers: Any, y: Any, title: str) -> None:
     """Clips, a row each, with the way that was answered as an arrow: green where it is right, red where it is not."""
-    figure = figures.new_figure(1.05 * (FRAMES + 1), 1.1 * len(frames) + 0.6)
-    grid = figure.subplots(len(frames), FRAMES + 1, squeeze=False)
-    for line, clip, answer, truth in zip(grid, frames, answers, y, strict=True):
-        for axes, frame in zip(line, clip, strict=False):
-            axes.imshow(frame, cmap="gray", vmin=0, vmax=1)
-        last = line[-1]
-        last.set(xlim=(-1, 1), ylim=(1, -1))
+    apart = SIDE + 3  # pixels from one frame to the next; all of them are one picture, as that is drawn sooner
+    sheet = np.ones((len(frames) * apart, (FRAMES + 2) * apart))
+    figure = figures.new_figure(0.95 * (FRAMES + 2), 0.95 * len(frames) + 0.7)
+    axes = figure.subplots()
+    for row, (clip, answer, truth) in enumerate(zip(frames, answers, y, strict=True)):
+        for place, frame in enumerate(clip):
+            sheet[row * apart : row * apart + SIDE, place * apart : place * apart + SIDE] = frame
+        middle, centre = row * apart + SIDE / 2, FRAMES * apart + SIDE / 2
         for way, colour in ((truth, "0.6"), (answer, "tab:green" if answer == truth else "tab:red")):
-            down, across = 0.5 * WAYS[way]
+            down, across = 0.35 * SIDE * WAYS[way]
             if way:
                 style = {"arrowstyle": "->", "color": colour, "linewidth": 2, "mutation_scale": 18}
-                last.annotate("", (across, down), (-across, -down), arrowprops=style)
+                ends = (centre + across, middle + down), (centre - across, middle - down)
+                axes.annotate("", *ends, arrowprops=style)
             else:
-                last.plot([0], [0], "o", color=colour, markersize=9)
-        name = CLASSES[answer] if answer == truth else f"{CLASSES[answer]}, truly {CLASSES[truth]}"
-        last.set_title(name, fontsize=7, pad=2)
-        for axes in line:
-            axes.axis("off")
-    for place, axes in enumerate(grid[0][:-1], 1):
-        axes.set_title(f"frame {place}", fontsize=7, pad=2)
+                axes.plot([centre], [middle], "o", color=colour, markersize=9)
+        name = CLASSES[answer] if answer == truth else f"{CLASSES[answer]},\ntruly {CLASSES[truth]}"
+        axes.text(centre + 0.6 * SIDE, middle, name, fontsize=8, va="center")
+    for place in range(FRAMES):
+        axes.text(place * apart + SIDE / 2, -2, f"frame {place + 1}", fontsize=8, ha="center")
+    axes.imshow(sheet, cmap="gray", vmin=0, vmax=1)
+    axes.axis("off")
     figure.suptitle(f"{title}\nanswers as arrows; red is wrong, grey the truth", fontsize=9)
     figures.save_figure(figure, path)
 
