@@ -1,5 +1,6 @@
 """Data: data sets, loaders that resume exactly, transforms, and sets that are read with care."""
 
+from tensorgrad.data.blender import blender_scene
 from tensorgrad.data.cifar import cifar10
 from tensorgrad.data.collate import collate
 from tensorgrad.data.datasets import ConcatDataset, Dataset, Subset, TensorDataset, random_split
@@ -50,6 +51,7 @@ __all__ = [
     "WindowDataset",
     "Words",
     "balls",
+    "blender_scene",
     "cifar10",
     "collate",
     "digits",

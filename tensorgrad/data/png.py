@@ -15,15 +15,20 @@ from tensorgrad.data.files import DataFileError
 BYTES = 1 << 24  # of a file; the largest here has 0.8 MB
 PIXELS = 1 << 22  # of a picture: what a small file claims to be is asked before there is room made for it
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-KINDS = {"L": (0, 1, "grey"), "RGB": (2, 3, "red, green and blue")}  # colour type, channels, in words
+KINDS = {  # colour type, channels, in words
+    "L": (0, 1, "grey"),
+    "RGB": (2, 3, "red, green and blue"),
+    "RGBA": (6, 4, "red, green, blue and opacity"),
+}
 
 
 def read_png(path: Path, mode: str, size: tuple[int, int] | None = None) -> Any:
-    """The pixels of a PNG file of 8 bits a value.   -> (h, w) or (h, w, 3) uint8, in host memory
+    """The pixels of a PNG file of 8 bits a value.   -> (h, w), (h, w, 3) or (h, w, 4) uint8, in host memory
 
-    mode: "L", grey, or "RGB"; nothing is converted. size: the height and width that it must have. Needs Pillow, which
-    comes with matplotlib. Raises DataFileError for another size or mode, for more than 16 MiB or 4,194,304 pixels, for
-    interlaced pictures, and for files that are cut off, damaged, longer than they should be, or no PNG.
+    mode: "L", grey, "RGB", or "RGBA", with opacity; nothing is converted. size: the height and width that it must
+    have. Needs Pillow, which comes with matplotlib. Raises DataFileError for another size or mode, for more than 16 MiB
+    or 4,194,304 pixels, for interlaced pictures, and for files that are cut off, damaged, longer than they should be,
+    or no PNG.
     W3C, "Portable network graphics (PNG) specification", second edition, 2003.
 
     >>> import tempfile

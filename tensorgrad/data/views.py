@@ -75,9 +75,7 @@ def lego(root: str | os.PathLike[str] | None = None) -> Scene:
         )
     if images.min() < 0 or images.max() > 1:
         raise DataFileError(path, f"has pixels from {images.min()} to {images.max()}; expected them in [0, 1]")
-    rotations = poses[:, :3, :3].astype(np.float64)
-    turned = rotations @ rotations.swapaxes(1, 2) - np.eye(3)
-    if np.abs(turned).max() > 1e-3 or np.abs(poses[:, 3] - np.eye(4)[3]).max() > 1e-3:
+    if not are_poses(poses):
         raise DataFileError(path, "has poses that are no rotation and shift: (4, 4) with the last row 0, 0, 0, 1")
     if not focal > 0:
         raise DataFileError(path, f"has the focal length {focal}; expected a positive number of pixels")
@@ -86,6 +84,17 @@ def lego(root: str | os.PathLike[str] | None = None) -> Scene:
         "lego", f"views 0 to {TRAIN_VIEWS - 1} to train on, the last {len(every) - TRAIN_VIEWS} held out"
     )
     return Scene(every[:TRAIN_VIEWS], every[TRAIN_VIEWS:], 2.0, 6.0, provenance)
+
+
+def are_poses(poses: Any) -> bool:
+    """Whether matrices are each a rotation and a shift, with 0, 0, 0, 1 below them.   (n, 4, 4)
+
+    >>> are_poses(orbit(10.0, 20.0, 3.0)[None])
+    True
+    """
+    rotations = poses[:, :3, :3].astype(np.float64)
+    turned = rotations @ rotations.swapaxes(1, 2) - np.eye(3)
+    return bool(np.abs(turned).max() < 1e-3 and np.abs(poses[:, 3] - np.eye(4)[3]).max() < 1e-3)
 
 
 def orbit(azimuth: float, elevation: float, radius: float) -> Any:

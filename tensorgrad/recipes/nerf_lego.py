@@ -15,8 +15,8 @@ from typing import Any
 
 from tensorgrad import optim
 from tensorgrad.creation import asarray, full, linspace
-from tensorgrad.data import DataLoader, TensorDataset, WeightedRandomSampler
-from tensorgrad.data.views import Scene, Views, balls, lego, orbit
+from tensorgrad.data import DataLoader, Scene, TensorDataset, Views, WeightedRandomSampler, balls, blender_scene, lego
+from tensorgrad.data.views import orbit
 from tensorgrad.models.nerf import CoarseAndFine, NeRF, camera_rays, radiance_loss
 from tensorgrad.ops import broadcast_to, concat, permute_dims, softplus, vector_norm
 from tensorgrad.tape import no_grad
@@ -43,6 +43,7 @@ class Settings:
     frequencies: int = 7  # of the position, the highest has about 3 pixels a wave
     turn: int = 24  # pictures of the turn-around
     held_out: int | None = None  # so many training views in place of the test views
+    scene: str = ""  # a folder of another scene, as `data.blender_scene` reads it, in place of the bulldozer
     stand_in: bool = False  # four balls by formula, where the bulldozer is not at hand
 
 
@@ -86,8 +87,9 @@ ROWS = 40  # of the history
 
 def load(run: Run) -> Scene:
     """Views to train on and views to judge by."""
-    scene = balls() if run.settings.stand_in else lego()
-    count = run.settings.held_out
+    settings = run.settings
+    scene = balls() if settings.stand_in else blender_scene(settings.scene) if settings.scene else lego()
+    count = settings.held_out
     if count is None:
         return scene
     kept = len(scene.train) - count
