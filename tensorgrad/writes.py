@@ -47,6 +47,13 @@ def become(target: Traced, result: Any, what: str) -> Traced:
     return target
 
 
+def replace_leaf(target: Any, array: Any) -> None:
+    """Give `target` another array, of whatever dtype and on whatever device; a leaf stays a leaf, without its hooks."""
+    requires_grad = isinstance(target.record, Leaf)
+    target.record, target.data = None, array
+    target.requires_grad_(requires_grad)
+
+
 def refuse_write(target: Traced, what: str) -> None:
     """Raise for a write into a leaf that requires a gradient while recording."""
     if is_recording():

@@ -152,6 +152,54 @@ def test_other_packages_are_imported_where_they_belong(path: Path) -> None:
     assert foreign <= CORE | EXTRAS.get(here, set()), f"{module_name(path)} imports {foreign}"
 
 
+COMPOSED = [
+    path
+    for path in SOURCES
+    if path.relative_to(PACKAGE).parts[0] in ("models", "nn")
+    or path.parts[-2:] in (("ops", "loss.py"), ("ops", "distance.py"))
+]
+
+
+def bare(source: str) -> list[str]:
+    """Where a source takes values off the tape by itself, or knows one array library by name."""
+    tree = ast.parse(source)
+    imported = sorted({name.partition(".")[0] for name in _imported(tree)})
+    found = [f"imports {name}" for name in imported if name in ("cupy", "numpy", "scipy")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in ("data", "numpy"):
+            found.append(f"line {node.lineno}: .{node.attr}")
+    return found
+
+
+def _imported(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", COMPOSED, ids=module_name)
+def test_models_layers_and_losses_are_composed_of_ops(path: Path) -> None:
+    """They run wherever arrays live, and no gradient is lost in them: values leave the tape in other rooms."""
+    assert not bare(path.read_text())
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("import numpy as np", ["imports numpy"]),
+        ("def f():\n    from scipy.special import erf", ["imports scipy"]),
+        ("import cupy.cuda", ["imports cupy"]),
+        ("y = x.data * 2", ["line 1: .data"]),
+        ("y = x.numpy()", ["line 1: .numpy"]),
+        ("from tensorgrad.data import mnist\ny = x.detach()", []),
+    ],
+)
+def test_what_is_not_composed_of_ops_is_noticed(source: str, told: list[str]) -> None:
+    assert bare(source) == told
+
+
 def test_importing_the_package_stays_light() -> None:
     code = "import sys, tensorgrad; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -10,6 +10,7 @@ from tensorgrad.backend import sorting_kernels as sorting_kernels
 from tensorgrad.backend import special_kernels as special_kernels
 from tensorgrad.backend import window_kernels as window_kernels
 from tensorgrad.backend.dtypes import (
+    as_dtype,
     complex_of,
     get_default_dtype,
     is_inexact,
@@ -42,6 +43,7 @@ __all__ = [
     "Array",
     "Library",
     "as_array",
+    "as_dtype",
     "complex_of",
     "default_device",
     "device_of",

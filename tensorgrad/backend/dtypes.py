@@ -40,6 +40,11 @@ def set_default_dtype(dtype: Any) -> None:
     _default = wanted
 
 
+def as_dtype(dtype: Any) -> Any:
+    """The dtype of a name, a scalar type or a dtype. Raises TypeError for what names none."""
+    return np.dtype(dtype)
+
+
 def complex_of(dtype: Any) -> Any:
     """The complex dtype of the same precision as a floating one."""
     return np.dtype("complex64" if np.dtype(dtype) == np.dtype("float32") else "complex128")

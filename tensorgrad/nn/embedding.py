@@ -9,6 +9,7 @@ from tensorgrad.nn import init
 from tensorgrad.nn.making import empty_parameter, positive
 from tensorgrad.nn.module import Module
 from tensorgrad.nn.parameter import Parameter
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.tape import Traced, no_grad
 
 
@@ -67,11 +68,11 @@ class Embedding(Module):
         if self.padding_idx is not None:
             rows = ops.arange(self.num_embeddings, device=self.weight.device) == self.padding_idx
             with no_grad():
-                self.weight[...] = ops.where(ops.expand_dims(rows, axis=1), 0.0, self.weight.data)
+                self.weight[...] = ops.where(ops.expand_dims(rows, axis=1), 0.0, self.weight.detach())
 
     def forward(self, x: Any) -> Any:
         """The rows that x names.   (...) int -> (..., embedding_dim)"""
-        indices = x.data if isinstance(x, Traced) else backend.as_array(x, None, self.weight.device)
+        indices = array_of(x) if isinstance(x, Traced) else backend.as_array(x, None, self.weight.device)
         if self.max_norm is not None:
             self._cut(indices, self.max_norm)
         y = ops.embedding(indices, self.weight)
@@ -89,7 +90,7 @@ class Embedding(Module):
 
     def _cut(self, indices: Any, max_norm: float) -> None:
         """Shorten the rows that are named and longer than max_norm."""
-        table = self.weight.data
+        table = array_of(self.weight)
         named = ops.bincount(ops.flatten(indices), minlength=self.num_embeddings) > 0
         length = ops.vector_norm(table, axis=-1, ord=self.norm_type)
         # A hair shorter, so that rounding does not make it too long again; as PyTorch's.

@@ -13,6 +13,7 @@ from math import prod, sqrt
 from typing import Any
 
 from tensorgrad import backend, ops
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.random import default_generator
 from tensorgrad.tape import no_grad
 from tensorgrad.tensor import Tensor
@@ -21,8 +22,7 @@ from tensorgrad.writes import become
 
 def _write(tensor: Tensor, values: Any, what: str) -> Tensor:
     """Put values into a tensor, on its device and in its dtype."""
-    array = values.data if isinstance(values, Tensor) else values
-    array = ops.astype(backend.move(array, tensor.device), tensor.dtype)
+    array = ops.astype(backend.move(array_of(values), tensor.device), tensor.dtype)
     with no_grad():
         become(tensor, array, what)
     return tensor
@@ -45,7 +45,7 @@ def constant_(tensor: Tensor, val: float) -> Tensor:
     >>> init.constant_(tg.zeros(2), 0.5)
     Tensor([0.5, 0.5], dtype=float32)
     """
-    return _write(tensor, ops.full_like(tensor.data, val), "constant_")
+    return _write(tensor, ops.full_like(tensor.detach(), val), "constant_")
 
 
 def zeros_(tensor: Tensor) -> Tensor:
@@ -94,13 +94,12 @@ def trunc_normal_(
             f"deviation {std}; choose bounds around the mean"
         )
     normal_(tensor, mean, std, generator)
-    spare = ops.zeros_like(tensor.data)
+    spare, found = ops.zeros_like(tensor.detach()), tensor.detach()
     while True:
-        outside = (tensor.data < a) | (tensor.data > b)
-        if not backend.item(ops.any(outside)):
-            return tensor
-        again = normal_(Tensor(spare), mean, std, generator)
-        _write(tensor, ops.where(outside, again.data, tensor.data), "trunc_normal_")
+        outside = (found < a) | (found > b)
+        if not ops.any(outside):
+            return _write(tensor, found, "trunc_normal_")
+        found = ops.where(outside, normal_(spare, mean, std, generator), found)
 
 
 # ── scaled by the fan ───────────────────────────────────────────────────────────────────────────────────────
@@ -223,7 +222,7 @@ def orthogonal_(tensor: Tensor, gain: float = 1.0, generator: Any = None) -> Ten
     rows, columns = tensor.shape[0], prod(tensor.shape[1:])
     shape = (max(rows, columns), min(rows, columns))
     drawn = normal_(Tensor(ops.zeros(shape, dtype=tensor.dtype, device=tensor.device)), generator=generator)
-    q, r = ops.qr(drawn.data)
+    q, r = ops.qr(drawn)
     diagonal = ops.diagonal(r)
     q = q * ops.where(diagonal < 0, -ops.ones_like(diagonal), ops.ones_like(diagonal))
     q = q if rows >= columns else ops.matrix_transpose(q)

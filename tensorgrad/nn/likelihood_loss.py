@@ -7,6 +7,7 @@ from typing import Any
 
 from tensorgrad import backend, ops
 from tensorgrad.nn.loss import Loss
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.ops.loss import reduced
 from tensorgrad.tape import Traced
 
@@ -52,7 +53,7 @@ class GaussianNLLLoss(Loss):
 
     def forward(self, x: Any, target: Any, var: Any) -> Any:
         """The loss.   3 of (...) -> () or (...)"""
-        values = var.data if isinstance(var, Traced) else backend.as_array(var, x.dtype, x.device)
+        values = array_of(var) if isinstance(var, Traced) else backend.as_array(var, x.dtype, x.device)
         if backend.item(ops.any(values < 0)):
             raise ValueError("GaussianNLLLoss: the variance has values below 0; pass exp(x), or softplus(x), of yours")
         safe = (var if isinstance(var, Traced) else values) + (ops.clip(values, self.eps, None) - values)

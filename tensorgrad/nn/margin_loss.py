@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from tensorgrad import backend, ops
+from tensorgrad import ops
 from tensorgrad.nn.distance import PairwiseDistance
 from tensorgrad.nn.loss import Loss
 from tensorgrad.nn.parameter import Buffer
 from tensorgrad.ops.loss import reduced
-from tensorgrad.tape import Traced
-from tensorgrad.tensor import Tensor
 
 
 class MarginRankingLoss(Loss):
@@ -110,20 +106,18 @@ class MultiLabelMarginLoss(Loss):
         """The loss.   (n, c) or (c,), the same int -> () or (n,)"""
         if tuple(target.shape) != tuple(x.shape):
             raise ValueError(f"MultiLabelMarginLoss: x is {tuple(x.shape)} and the target {tuple(target.shape)}")
-        belongs = Tensor(_named(target).astype(x.dtype), device=x.device)
+        belongs = ops.astype(_named(target, x.shape[-1]), x.dtype)
         pairs = ops.expand_dims(belongs, axis=-1) * ops.expand_dims(1 - belongs, axis=-2)
         gaps = ops.relu(1 - ops.expand_dims(x, axis=-1) + ops.expand_dims(x, axis=-2))
         loss = ops.sum(gaps * pairs, axis=(-2, -1)) / x.shape[-1]
         return reduced(loss, self.reduction, "MultiLabelMarginLoss")
 
 
-def _named(target: Any) -> Any:
-    """Which classes are named before the first -1, in host memory.   (..., c) int -> (..., c) bool"""
-    values = np.asarray(backend.to_numpy(target.data if isinstance(target, Traced) else target))
-    counts = np.cumprod(values >= 0, axis=-1).astype(bool)
-    found = np.zeros((*values.shape[:-1], values.shape[-1] + 1), dtype=bool)
-    np.put_along_axis(found, np.where(counts, values, values.shape[-1]), True, axis=-1)
-    return found[..., :-1]
+def _named(target: Any, classes: int) -> Any:
+    """Which classes are named before the first -1.   (..., c) int -> (..., c) bool"""
+    counts = ops.cumulative_prod(ops.astype(target >= 0, target.dtype), axis=-1)
+    each = ops.arange(classes, device=target.device)
+    return ops.any((ops.expand_dims(target, axis=-1) == each) & ops.expand_dims(counts > 0, axis=-1), axis=-2)
 
 
 class MultiLabelSoftMarginLoss(Loss):

@@ -8,14 +8,14 @@ from itertools import count
 from reprlib import recursive_repr
 from typing import Any, Self
 
-import numpy as np
-
 from tensorgrad import backend, ops
 from tensorgrad.nn.parameter import Buffer, Parameter
 from tensorgrad.nn.state import LoadResult, load
 from tensorgrad.nn.tree import Node, entries, holds_modules, once, walk
-from tensorgrad.tape import Leaf, Traced, scope
+from tensorgrad.ops.indexing import array_of
+from tensorgrad.tape import Traced, scope
 from tensorgrad.tensor import Tensor, of_array
+from tensorgrad.writes import replace_leaf
 
 NOTE = "in the module"
 # The module whose forward runs now in this thread or task, and its dotted name: what it calls is named from there.
@@ -255,7 +255,7 @@ class Module(Node):
         >>> list(nn.Linear(2, 3).state_dict())
         ['weight', 'bias']
         """
-        return {prefix + name: of_array(ops.copy(each.data)) for name, each in self._saved()}
+        return {prefix + name: ops.copy(each.detach()) for name, each in self._saved()}
 
     def _saved(self) -> Iterator[tuple[str, Parameter | Buffer]]:
         for name, each in walk(self):
@@ -318,7 +318,7 @@ class Module(Node):
         """Forget the gradients of all parameters; or set them to zeros."""
         for parameter in self.parameters():
             if parameter.grad is not None:
-                parameter.grad = None if set_to_none else of_array(ops.zeros_like(parameter.grad.data))
+                parameter.grad = None if set_to_none else ops.zeros_like(parameter.grad.detach())
 
     def apply(self, fn: Callable[[Module], Any]) -> Self:
         """Call `fn` with every module, children before their parents. Returns the module."""
@@ -334,7 +334,7 @@ class Module(Node):
         """
         for each in where:
             device, dtype = (each, dtype) if isinstance(each, str) else (device, each)
-        kind = None if dtype is None else np.dtype(dtype)
+        kind = None if dtype is None else backend.as_dtype(dtype)
         if kind is not None and kind.kind not in "fc":
             raise TypeError(f"to: dtype is {kind}; expected a floating or complex one")
         for _, each in walk(self):
@@ -344,11 +344,11 @@ class Module(Node):
 
     def double(self) -> Self:
         """Convert to float64."""
-        return self.to(dtype=np.float64)
+        return self.to(dtype=ops.float64)
 
     def float(self) -> Self:
         """Convert to float32."""
-        return self.to(dtype=np.float32)
+        return self.to(dtype=ops.float32)
 
     # ── hooks ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -443,16 +443,13 @@ def _transfer(tensor: Tensor, device: str | None, kind: Any) -> None:
     where = tensor.device if device is None else device
     dtype = tensor.dtype
     if kind is not None and backend.is_inexact(dtype):
-        dtype = np.result_type(kind, np.complex64) if dtype.kind == "c" else kind
+        dtype = backend.complex_of(kind) if dtype.kind == "c" and kind.kind == "f" else kind
     if where == tensor.device and dtype == tensor.dtype:
         return
-    recorded = isinstance(tensor.record, Leaf)
     gradient = tensor.grad
-    tensor.record = None
-    tensor.data = ops.copy(ops.astype(backend.move(tensor.data, where), dtype))
-    tensor.requires_grad_(recorded)
+    replace_leaf(tensor, ops.copy(ops.astype(backend.move(array_of(tensor), where), dtype)))
     if gradient is not None:
-        tensor.grad = of_array(ops.astype(backend.move(gradient.data, where), dtype))
+        tensor.grad = of_array(ops.astype(backend.move(array_of(gradient), where), dtype))
 
 
 __all__ = ["HookHandle", "Module"]

@@ -7,15 +7,13 @@ from math import sqrt
 from typing import Any
 from warnings import warn
 
-import numpy as np
-
 from tensorgrad import ops
 from tensorgrad.creation import zeros
 from tensorgrad.nn import init
 from tensorgrad.nn.making import empty_parameter, positive
 from tensorgrad.nn.module import Module
 from tensorgrad.nn.recurrent_cell import check_nonlinearity, gru_step, linear, lstm_step, rnn_step
-from tensorgrad.nn.utils.rnn import PackedSequence, lengths_of, pack_padded_sequence, pad_packed_sequence
+from tensorgrad.nn.utils.rnn import PackedSequence, lengths_of, pack_padded_sequence, pad_packed_sequence, present_at
 from tensorgrad.ops.dropout import check_probability
 from tensorgrad.random import default_generator
 from tensorgrad.tensor import Tensor
@@ -168,10 +166,10 @@ class _Recurrent(Module):
 
     def _masks(self, lengths: Any, batch: int, steps: int, device: str) -> list[Any] | None:
         sizes = lengths_of(lengths, batch, steps, type(self).__name__)
-        if (sizes == steps).all():
+        if bool(ops.all(sizes == steps)):
             return None
-        present = np.arange(steps)[:, None] < sizes
-        return [Tensor(each[:, None], device=device) for each in present]
+        present = Tensor(present_at(sizes, steps), device=device)
+        return [present[step, :, None] for step in range(steps)]
 
     def _first(self, x: Any, hx: Any, batch: int) -> tuple[Any, ...]:
         """The first states: those given, or zeros."""

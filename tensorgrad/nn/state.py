@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from tensorgrad import backend, ops
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.tape import Traced, no_grad
 from tensorgrad.writes import become
 
@@ -20,7 +21,7 @@ class LoadResult(NamedTuple):
     unexpected_keys: list[str]
 
 
-def load(own: Mapping[str, Traced], given: Mapping[str, Any], strict: bool, what: str) -> LoadResult:
+def load(own: Mapping[str, Any], given: Mapping[str, Any], strict: bool, what: str) -> LoadResult:
     """Write the values given into the tensors of those names: all of them, or none where something does not fit.
 
     own: the tensors by name. given: tensors or arrays by name, of the same shapes; they are converted to the dtype and
@@ -31,14 +32,14 @@ def load(own: Mapping[str, Traced], given: Mapping[str, Any], strict: bool, what
     unexpected = [name for name in given if name not in own]
     values = {name: _array(given[name], name, what) for name in own if name in given}
     wrong = [
-        f"{name} has the shape {tuple(values[name].shape)} in the state dict and {tuple(own[name].data.shape)} here"
+        f"{name} has the shape {tuple(values[name].shape)} in the state dict and {tuple(own[name].shape)} here"
         for name in values
-        if tuple(values[name].shape) != tuple(own[name].data.shape)
+        if tuple(values[name].shape) != tuple(own[name].shape)
     ]
     wrong += [
-        f"{name} is {values[name].dtype} in the state dict and {own[name].data.dtype} here, which would lose a part"
+        f"{name} is {values[name].dtype} in the state dict and {own[name].dtype} here, which would lose a part"
         for name in values
-        if _rank(values[name].dtype) > _rank(own[name].data.dtype)
+        if _rank(values[name].dtype) > _rank(own[name].dtype)
     ]
     problems = list(wrong)
     if strict:
@@ -52,14 +53,14 @@ def load(own: Mapping[str, Traced], given: Mapping[str, Any], strict: bool, what
     with no_grad():
         for name, array in values.items():
             target = own[name]
-            array = backend.move(array, backend.device_of(target.data))
-            become(target, ops.copy(ops.astype(array, target.data.dtype)), f"load_state_dict: {name}")
+            array = backend.move(array, target.device)
+            become(target, ops.copy(ops.astype(array, target.dtype)), f"load_state_dict: {name}")
     return LoadResult(missing, unexpected)
 
 
 def _array(value: Any, name: str, what: str) -> Any:
     if isinstance(value, Traced):
-        return value.data
+        return array_of(value)
     try:
         return backend.as_array(value, None, None)
     except (TypeError, ValueError) as error:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from tensorgrad.backend import Array, is_array, move, to_numpy
 from tensorgrad.ops.activation import log_softmax, relu, sigmoid, softplus
 from tensorgrad.ops.analytic import exp, log
 from tensorgrad.ops.arrays import device_of
 from tensorgrad.ops.elementwise import astype, maximum, where
-from tensorgrad.ops.indexing import one_hot, take, take_along_axis
+from tensorgrad.ops.indexing import array_of, one_hot, take, take_along_axis
 from tensorgrad.ops.reduction import finite_peak, mean, sum
 from tensorgrad.ops.shape import broadcast_shapes, expand_dims, moveaxis, reshape
 from tensorgrad.primitive import op
@@ -117,7 +115,7 @@ def cross_entropy(
     if not 0 <= label_smoothing <= 1:
         raise ValueError(f"{what}: label_smoothing is {label_smoothing}; expected a number from 0 to 1")
     classes = _class_count(logits, target, weight, what, "logits")
-    if _raw(target).dtype.kind in "iu":
+    if array_of(target).dtype.kind in "iu":
         rows, labels, kept = _labelled(logits, target, ignore_index, what)
         share = _shares(rows, labels, kept, weight)
         losses = _times(softmax_cross_entropy(rows, labels), share)
@@ -150,17 +148,13 @@ def nll_loss(x: Any, target: Any, weight: Any = None, ignore_index: int = -100, 
     """
     what = "nll_loss"
     _class_count(x, target, weight, what, "x")
-    if _raw(target).dtype.kind not in "iu":
+    if array_of(target).dtype.kind not in "iu":
         raise TypeError(f"{what}: the target must hold class indices, got {target.dtype}; see cross_entropy")
     rows, labels, kept = _labelled(x, target, ignore_index, what)
     share = _shares(rows, labels, kept, weight)
     picked = take_along_axis(rows, expand_dims(labels, axis=-1), axis=-1)
     losses = _times(-reshape(picked, (rows.shape[0],)), share)
     return _over_shares(losses, share, kept, tuple(target.shape), reduction, what)
-
-
-def _raw(x: Any) -> Any:
-    return x.data if isinstance(x, Traced) else x
 
 
 def _class_count(scores: Any, target: Any, weight: Any, what: str, name: str) -> int:
@@ -182,7 +176,7 @@ def _labelled(scores: Any, target: Any, ignore_index: int, what: str) -> tuple[A
     axis = 1 if len(scores.shape) > 1 else 0
     shape, classes = tuple(scores.shape), scores.shape[axis]
     places = shape[:axis] + shape[axis + 1 :]
-    raw = _raw(target)
+    raw = array_of(target)
     if tuple(raw.shape) != places:
         raise ValueError(
             f"{what}: scores of shape {shape} need class indices of shape {places}, got the shape {tuple(raw.shape)}"
@@ -196,7 +190,7 @@ def _labelled(scores: Any, target: Any, ignore_index: int, what: str) -> tuple[A
     if kept.all():
         return rows, target if len(places) == 1 else reshape(raw, (labels.size,)), None
     device = device_of(raw)
-    return rows, move(np.where(kept, labels, 0), device), move(kept, device)
+    return rows, move(labels * kept, device), move(kept, device)
 
 
 def _without_ignored(losses: Any, kept: Array | None) -> Any:

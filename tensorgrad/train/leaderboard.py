@@ -15,7 +15,7 @@ from tensorgrad.train.tables import shown, words
 
 BEGIN, END = "<!-- leaderboard -->", "<!-- end of the leaderboard -->"
 HEAD = (
-    "| recipe | preset | data | figure | seeds | mean | deviation | best baseline | parameters | s a seed | of processor |",
+    "| recipe | preset | data | figure | seeds | mean | deviation | best baseline | parameters | s a seed | CPU s |",
     "| --- | --- | --- | --- | --- | ---: | ---: | --- | ---: | ---: | ---: |",
 )
 
@@ -24,8 +24,9 @@ def leaderboard(folders: Iterable[Path], say: Callable[[str], object] = print) -
     """A Markdown table of all finished runs in some folders, a line for each recipe, preset and settings.
 
     A line has the seeds, the headline's mean and deviation over them, the baseline with the best mean, the data set and
-    the time a seed took, by the clock and on all cores together. Where a preset was run with several settings, its lines name those that differ. Of runs with
-    one seed and the same settings the newest stands in the table, and `say` is told so.
+    the time a seed took, by the clock and on all cores together. Where a preset was run with several settings, its
+    lines name those that differ. Of runs with one seed and the same settings the newest stands in the table, and `say`
+    is told so.
     Raises FileNotFoundError where there is no finished run.
     """
     folders = list(folders)

@@ -11,6 +11,7 @@ from tensorgrad.nn.making import positive
 from tensorgrad.nn.module import Module
 from tensorgrad.nn.parameter import Buffer
 from tensorgrad.nn.utils.parametrize import register_parametrization
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.ops.normalization import normalize
 from tensorgrad.tape import no_grad
 from tensorgrad.tensor import of_array
@@ -85,8 +86,8 @@ class SpectralNorm(Module):
     def _iterate(self, matrix: Any, times: int) -> None:
         with no_grad():
             for _ in range(times):
-                self._u = of_array(normalize(matrix @ self._v, axis=0, eps=self.eps).data)
-                self._v = of_array(normalize(matrix.mT @ self._u, axis=0, eps=self.eps).data)
+                self._u = of_array(array_of(normalize(matrix @ self._v, axis=0, eps=self.eps)))
+                self._v = of_array(array_of(normalize(matrix.mT @ self._u, axis=0, eps=self.eps)))
 
     def forward(self, weight: Any) -> Any:
         """The weight over its greatest singular value.   (o, n, ...) -> (o, n, ...)"""
@@ -95,7 +96,7 @@ class SpectralNorm(Module):
         matrix = self._matrix(weight)
         if self.training:
             self._iterate(matrix.detach(), self.n_power_iterations)
-        return weight / ops.sum(of_array(self._u.data) * (matrix @ of_array(self._v.data)))
+        return weight / ops.sum(self._u.detach() * (matrix @ self._v.detach()))
 
 
 def spectral_norm(

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from tensorgrad import backend, ops
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.tape import Traced
 from tensorgrad.tensor import Tensor
+
+HOST = "cpu"  # where lengths are looked at
 
 
 class PackedSequence(NamedTuple):
@@ -31,18 +32,25 @@ class PackedSequence(NamedTuple):
 
 def lengths_of(lengths: Any, batch: int, steps: int, what: str, least: int = 0) -> Any:
     """Lengths as integers in host memory. Raises ValueError for what cannot be the lengths of such a batch."""
-    values = np.asarray(backend.to_numpy(lengths.data) if isinstance(lengths, Traced) else lengths)
+    values = _in_host_memory(lengths)
     if values.dtype.kind not in "iu" or values.shape != (batch,):
         raise ValueError(f"{what}: expected {batch} integers for lengths, got {values.dtype} of shape {values.shape}")
-    if values.min(initial=steps) < least or values.max(initial=0) > steps:
+    if batch and (ops.min(values) < least or ops.max(values) > steps):
         raise ValueError(
-            f"{what}: lengths go from {values.min()} to {values.max()}; expected {least} to {steps}, the steps of x"
+            f"{what}: lengths go from {ops.min(values)} to {ops.max(values)}; expected {least} to {steps}, the steps "
+            "of x"
         )
-    return values.astype(np.int64)
+    return ops.astype(values, ops.int64)
 
 
-def _order(indices: Any, batch: int) -> Any:
-    return np.arange(batch) if indices is None else np.asarray(backend.to_numpy(indices.data))
+def present_at(sizes: Any, steps: int) -> Any:
+    """Which sequences have each step, in host memory.   (n,) int -> (steps, n) bool"""
+    return ops.expand_dims(ops.arange(steps, device=HOST), axis=1) < sizes
+
+
+def _in_host_memory(values: Any) -> Any:
+    """The array of a tensor, or one of numbers."""
+    return backend.move(array_of(values), HOST) if isinstance(values, Traced) else backend.as_array(values, None, HOST)
 
 
 def pack_padded_sequence(
@@ -54,28 +62,30 @@ def pack_padded_sequence(
 
     >>> import tensorgrad as tg
     >>> from tensorgrad.nn.utils.rnn import pack_padded_sequence
-    >>> pack_padded_sequence(tg.asarray([[1, 2], [3, 0]]), [2, 1]).data.tolist()
-    [1, 2, 3]
+    >>> elements, batch_sizes, *_ = pack_padded_sequence(tg.asarray([[1, 2], [3, 0]]), [2, 1])
+    >>> elements.tolist(), batch_sizes.tolist()
+    ([1, 2, 3], [2, 1])
     """
     x = ops.swapaxes(input, 0, 1) if batch_first else input
     steps, batch = x.shape[:2]
     what = "pack_padded_sequence"
     sizes = lengths_of(lengths, batch, steps, what, 1)
-    order = np.argsort(-sizes, kind="stable")
-    if enforce_sorted and (order != np.arange(batch)).any():
+    order, given = ops.argsort(-sizes), ops.arange(batch, device=HOST)
+    if enforce_sorted and ops.any(order != given):
         raise ValueError(f"{what}: lengths {sizes.tolist()} do not fall; sort the batch, or pass enforce_sorted=False")
-    present = np.arange(sizes.max(initial=0))[:, None] < sizes[order]
-    places = np.arange(present.shape[0])[:, None] * batch + order
+    longest = int(ops.max(sizes)) if batch else 0
+    present = present_at(sizes[order], longest)
+    places = ops.expand_dims(ops.arange(longest, device=HOST), axis=1) * batch + order
     rows = ops.reshape(x, (steps * batch, *x.shape[2:]))
     data = ops.take(rows, _here(places[present], x), axis=0)
-    counts = _here(present.sum(axis=1), x)
+    counts = _here(ops.count_nonzero(present, axis=1), x)
     if enforce_sorted:
         return PackedSequence(data, counts)
-    return PackedSequence(data, counts, _here(order, x), _here(np.argsort(order, kind="stable"), x))
+    return PackedSequence(data, counts, _here(order, x), _here(ops.argsort(order), x))
 
 
 def _here(values: Any, like: Any) -> Tensor:
-    return Tensor(values.astype(np.int64), device=like.device)
+    return Tensor(ops.astype(values, ops.int64), device=like.device)
 
 
 def pad_packed_sequence(
@@ -91,20 +101,23 @@ def pad_packed_sequence(
     >>> x.tolist(), lengths.tolist()
     ([[1, 2], [3, 0]], [2, 1])
     """
-    data = sequence.data
-    counts = np.asarray(backend.to_numpy(sequence.batch_sizes.data))
+    data, batch_sizes, _, unsorted_indices = sequence
+    counts = _in_host_memory(batch_sizes)
     batch, steps = int(counts[0]), len(counts)
     wanted = steps if total_length is None else total_length
     if wanted < steps:
         raise ValueError(f"pad_packed_sequence: total_length is {wanted}, and the longest sequence has {steps} steps")
-    present = np.arange(batch) < np.concatenate([counts, np.zeros(wanted - steps, counts.dtype)])[:, None]
-    places = np.where(present, np.cumsum(present.reshape(-1)).reshape(present.shape) - 1, 0)
-    back = _order(sequence.unsorted_indices, batch)
-    present, places = present[:, back], places[:, back]
+    none = ops.zeros((wanted - steps,), dtype=counts.dtype, device=HOST)
+    present = ops.arange(batch, device=HOST) < ops.expand_dims(ops.concat([counts, none]), axis=1)
+    before = ops.cumulative_sum(ops.astype(ops.flatten(present), ops.int64)) - 1
+    places = ops.where(present, ops.reshape(before, present.shape), 0)
+    if unsorted_indices is not None:
+        back = _in_host_memory(unsorted_indices)
+        present, places = present[:, back], places[:, back]
     rows = ops.take(data, _here(places, data), axis=0)
     mask = Tensor(present.reshape(*present.shape, *(1,) * (len(rows.shape) - 2)), device=data.device)
     padded = ops.where(mask, rows, ops.full_like(rows, padding_value))
-    lengths = _here(present.sum(axis=0), data)
+    lengths = _here(ops.count_nonzero(present, axis=0), data)
     return (ops.swapaxes(padded, 0, 1) if batch_first else padded), lengths
 
 
@@ -136,4 +149,5 @@ __all__ = [
     "pack_sequence",
     "pad_packed_sequence",
     "pad_sequence",
+    "present_at",
 ]
