@@ -103,6 +103,17 @@ def test_ddim_at_eta_one_is_the_ancestral_step():
         diffusion.ddim_step(x, t, t - 1, noise, eta=0.5)
 
 
+def test_ddim_between_is_equations_12_and_16():
+    diffusion = Diffusion(cosine_schedule(30))
+    t, s = tg.asarray([5, 20, 29]), tg.asarray([0, 3, 20])
+    x, noise, z = noise_of((3, 2)), noise_of((3, 2), 1), noise_of((3, 2), 2)
+    now, then = (values(diffusion.alpha_bar[each])[:, None] for each in (t, s))
+    sigma = 0.5 * np.sqrt((1 - then) / (1 - now)) * np.sqrt(1 - now / then)
+    x_0 = (values(x) - np.sqrt(1 - now) * values(noise)) / np.sqrt(now)
+    expected = np.sqrt(then) * x_0 + np.sqrt(1 - then - sigma**2) * values(noise) + sigma * values(z)
+    np.testing.assert_allclose(values(diffusion.ddim_step(x, t, s, noise, eta=0.5, z=z)), expected, rtol=1e-9)
+
+
 def normal_denoiser(diffusion, mean, variance):
     """What the best denoiser says of data from N(mean, variance): E[epsilon | x_t]."""
 
