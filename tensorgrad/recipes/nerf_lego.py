@@ -244,7 +244,7 @@ def draw(run: Run, model: CoarseAndFine, data: Scene) -> None:
         for k in range(len(shown))
     ]
     images = permute_dims(concat([each for _, each in rows]), (0, 3, 1, 2))
-    title = f"{name}: held-out views, what the network shows from there, and how near it is (brighter is nearer)"
+    title = f"{name}: held-out views, what the network shows, and depths (brighter is nearer)"
     figures.sample_sheet(run.figure("held_out"), images, labels, title, columns=len(shown))
     count = run.settings.turn
     poses = [asarray(orbit(360 * k / count, 30.0, 4.0), device=run.rng.device) for k in range(count)]
