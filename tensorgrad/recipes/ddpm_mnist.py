@@ -72,9 +72,9 @@ PRESETS = {
         batch_size=20,
         decay=0.9,
         watched=40,
-        each=10,
+        each=5,
         each_choosing=2,
-        images=400,
+        images=300,
         stand_in=True,
     ),
     "quick": Settings(),
@@ -235,7 +235,9 @@ def baselines(run: Run, data: Splits) -> dict[str, dict[str, float]]:
     x, labels = data.test.tensors
     places = np.concatenate([np.flatnonzero(on_host(labels) == digit)[:each] for digit in range(CLASSES)])
     rows = asarray(places, device=x.device)
-    drawn = {"normal distribution of each class": normal_digits(run, data), "test digits": (x[rows], labels[rows])}
+    normal = normal_digits(run, data)
+    save(run.folder / "baseline.safetensors", {"images": normal[0]})
+    drawn = {"normal distribution of each class": normal, "test digits": (x[rows], labels[rows])}
     return {
         name: {f"test_{key}": value for key, value in read_and_compared(reader, *pair, data.test).items()}
         for name, pair in drawn.items()
@@ -267,11 +269,12 @@ def draw(run: Run, model: UNetDenoiser, data: Splits) -> None:
     curves = {"loss": "mean squared error of the noise"}
     title = f"{run.recipe.name} on {data.provenance.name}, seed {run.seed}"
     figures.curves(run.figure("loss"), run.history, curves, title=title, against="step")
-    saved = load_state(run.folder / "samples.safetensors")
-    for name, images in {"samples": saved["images"], "baseline": normal_digits(run, data)[0]}.items():
-        sheet = on_host(images).reshape(CLASSES, settings.each, 28, 28)[:, :10].reshape(-1, 28, 28)
-        said = f"ten digits of each class, guidance {scale:g}" if name == "samples" else "normal distributions by class"
-        figures.sample_sheet(run.figure(name), sheet, title=f"{run.recipe.name}: {said}", columns=10)
+    said = {"samples": f"digits of each class, guidance {scale:g}", "baseline": "normal distributions by class"}
+    for name, text in said.items():
+        images = on_host(load_state(run.folder / f"{name}.safetensors")["images"])
+        rows = images.reshape(CLASSES, settings.each, 28, 28)[:, :10]
+        title = f"{run.recipe.name}: {text}"
+        figures.sample_sheet(run.figure(name), rows.reshape(-1, 28, 28), title=title, columns=rows.shape[1])
     states = sampled(run, model, arange(CLASSES, device=run.rng.device), scale, sampling_rng(run))
     shown = sorted({round(share * settings.few) for share in (0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)})
     strip = np.stack([(on_host(states[place])[:, 0] + 1) / 2 for place in shown], axis=1)  # (10, times, 28, 28)
