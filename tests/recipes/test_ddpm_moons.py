@@ -19,9 +19,9 @@ def run(tmp_path):
 def test_the_figure_is_1_for_fresh_points_and_more_for_points_moved(run):
     data = RECIPE.data(run)
     fresh = on_host(data.test.tensors[0])[len(data.test) // 2 :]  # the other sets of each pair
-    assert compared(run, data, fresh)["test_ratio"] == 1
+    assert compared(run, data, fresh)["test_distance_ratio"] == 1
     moved = compared(run, data, fresh + np.asarray([0.5, 0]))
-    assert moved["test_ratio"] > 2
+    assert moved["test_distance_ratio"] > 2
     assert moved["on_arcs"] < 0.8
 
 
@@ -62,7 +62,7 @@ def test_a_run_comes_nearer_than_a_normal_distribution_and_draws(tmp_path):
     need_extras()
     card = train_recipe(RECIPE, preset="smoke", out=tmp_path, quiet=True)
     metrics = card["metrics"]
-    assert metrics["test_ratio"] < metrics["baselines"]["normal distribution"]["test_ratio"]
+    assert metrics["test_distance_ratio"] < metrics["baselines"]["normal distribution"]["test_distance_ratio"]
     assert metrics["on_arcs"] > metrics["baselines"]["normal distribution"]["on_arcs"]
     assert card["rows"] == ["S3-20"]
     (folder,) = tmp_path.iterdir()
