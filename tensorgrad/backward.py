@@ -447,12 +447,14 @@ def run(
         found = sweep(pending, wrapped, retain or create_graph, needed, wanted, watchers)
         return [(record, outward(g)) for record, g in found]
     finally:
-        if paused is not None:
-            suspended.reset(paused)
+        # The mode first: Python looks for signals after a call, so Ctrl-C here can only keep the second from running,
+        # and a `suspended` of before is what it would be set to again.
         if mode is not None:
             page.reset(mode)
         else:  # Ctrl-C came between the setting and its token
             page.set(before)
+        if paused is not None:
+            suspended.reset(paused)
 
 
 def backward(self: Any, gradient: Any = None, retain_graph: bool = False, create_graph: bool = False) -> None:
