@@ -189,8 +189,9 @@ def reach(run: Run, model: nn.ModuleDict, data: Sequences, title: str) -> None:
     x = data.test.tensors[0][:100]
     lags = np.arange(x.shape[1])
     for kind in KINDS:
-        norms = np.linalg.norm(derivatives(first[kind], x), axis=2).mean(axis=0)[::-1]
-        before.semilogy(lags, np.maximum(norms, 1e-45), label=kind.upper(), color=COLOURS[kind])
+        gradients = derivatives(first[kind], x).astype(np.float64)  # whose squares are too small for float32
+        norms = np.linalg.norm(gradients, axis=2).mean(axis=0)[::-1]
+        before.semilogy(lags, np.where(norms > 0, norms, np.nan), label=kind.upper(), color=COLOURS[kind])
         lag, slope = slopes(model[kind], data.test)
         after.scatter(lag, slope, s=5, label=kind.upper(), color=COLOURS[kind], edgecolors="none", alpha=0.6)
     after.axhline(1.0, color="0.5", linestyle=":", label="the task solved")
@@ -199,7 +200,8 @@ def reach(run: Run, model: nn.ModuleDict, data: Sequences, title: str) -> None:
     for axes in (before, after):
         axes.set(xlabel="lag: steps before the last one")
         axes.grid(alpha=0.3)
-        axes.legend(frameon=False, fontsize=8, markerscale=3)
+    before.legend(frameon=False, fontsize=8)
+    after.legend(frameon=False, fontsize=8, markerscale=3, loc="center right", bbox_to_anchor=(1, 0.22))
     figure.suptitle(title, fontsize=10)
     figures.save_figure(figure, run.figure("gradients"))
 

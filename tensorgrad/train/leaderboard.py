@@ -127,6 +127,6 @@ def _best(name: str, known: dict[str, float]) -> str:
     """The baseline to beat: the highest, or of a loss or an error the lowest."""
     if not known:
         return ""
-    lowest = name.endswith(("loss", "error", "perplexity", "nll", "mae", "distance", "distance_ratio"))
+    lowest = name.endswith(("loss", "error", "perplexity", "nll", "mae", "mse", "distance", "distance_ratio"))
     title = (min if lowest else max)(known, key=lambda each: known[each])
     return f"{title} {shown(name, known[title])}"

@@ -40,10 +40,11 @@ def test_seeds_of_one_experiment_share_a_line_with_mean_and_deviation(tmp_path):
     ]
 
 
-def test_of_losses_the_lowest_baseline_is_the_best(tmp_path):
-    metrics = {"test_loss": 0.2, "baselines": {"a": {"test_loss": 0.5}, "b": {"test_loss": 0.7}}}
-    write_json(tmp_path / "card.json", card(0, 0, headline="test_loss", metrics=metrics))
-    assert "| a 0.5 |" in leaderboard([tmp_path])
+@pytest.mark.parametrize("name", ["test_loss", "test_mse", "lstm_mse", "test_nll", "test_distance_ratio"])
+def test_of_losses_and_errors_the_lowest_baseline_is_the_best(name, tmp_path):
+    metrics = {name: 0.2, "baselines": {"a": {name: 0.5}, "b": {name: 0.7}}}
+    write_json(tmp_path / "card.json", card(0, 0, headline=name, metrics=metrics))
+    assert "| a 0.5" in leaderboard([tmp_path])
 
 
 def test_baselines_of_seeds_with_data_of_their_own_are_averaged(tmp_path):
