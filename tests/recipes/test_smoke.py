@@ -31,6 +31,7 @@ def differing(recipe, folder):
     return [name for name in one if one[name].tobytes() != other[name].tobytes()]
 
 
+@pytest.mark.numpy_only(reason="each recipe's own tests run its smoke preset on the strict library")
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_smoke_run_is_offline_complete_and_begins_in_the_same_way_twice(name, tmp_path, monkeypatch):
     need_extras()
