@@ -57,7 +57,7 @@ class Settings:
 
 
 PRESETS = {
-    "smoke": Settings(epochs=6, batch_size=20, images=600, stand_in=True),
+    "smoke": Settings(epochs=4, batch_size=20, images=500, stand_in=True),
     "quick": Settings(),
     "full": Settings(epochs=40),
 }
