@@ -119,8 +119,9 @@ def _grouped(filters: Any, groups: int) -> list[Any]:
     return [np.ascontiguousarray(each) for each in np.split(moved, groups, axis=-1)]
 
 
-def _parts(x: Any, groups: int) -> list[Any]:
-    return np.split(x, groups, axis=-1) if groups > 1 else [x]
+def _parts(x: Any, padding: Pads, groups: int) -> list[Any]:
+    """The channels of each group, each group contiguous: rows of a window are copied in one piece then."""
+    return [_last(each, padding) for each in (np.split(x, groups, axis=1) if groups > 1 else [x])]
 
 
 def _alike(first: Any, second: Any) -> tuple[Any, Any]:
@@ -132,7 +133,7 @@ def _alike(first: Any, second: Any) -> tuple[Any, Any]:
 @kernel("correlate_windows", "numpy")
 def _correlate_windows(xp: Any, x: Any, weight: Any, stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> Any:
     x, weight = _alike(x, weight)
-    images = _parts(_last(x, padding), groups)
+    images = _parts(x, padding, groups)
     found = [_correlate(*each, stride, dilation) for each in zip(images, _grouped(weight, groups), strict=True)]
     return np.moveaxis(found[0] if groups == 1 else np.concatenate(found, axis=-1), -1, 1)
 
@@ -142,8 +143,7 @@ def _correlate_windows_weight(
     xp: Any, x: Any, y: Any, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
 ) -> Any:
     x, y = _alike(x, y)
-    y = _last(y, ((0, 0),) * len(kernel_size))
-    each = zip(_parts(_last(x, padding), groups), _parts(y, groups), strict=True)
+    each = zip(_parts(x, padding, groups), _parts(y, ((0, 0),) * len(kernel_size), groups), strict=True)
     found = [_correlate_filters(image, result, kernel_size, stride, dilation) for image, result in each]
     return np.ascontiguousarray(np.moveaxis(np.concatenate(found, axis=-1), (-1, -2), (0, 1)))
 
@@ -186,7 +186,7 @@ def _correlate_windows_x(
     filters = np.moveaxis(weight, (0, 1), (-2, -1))  # (kh, .., o, c / groups)
     image: Any = None
     for phases in product(*by_axis):
-        pieces = _parts(_last(y, tuple([each.padding for each in phases])), groups)
+        pieces = _parts(y, tuple([each.padding for each in phases]), groups)
         places = filters[tuple([each.places for each in phases])][(slice(None, None, -1),) * len(size)]
         kernels = np.split(places, groups, axis=-2)
         dilations = tuple([each.dilation for each in phases])
