@@ -16,9 +16,8 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from tensorgrad.backend.kernels import kernel
+from tensorgrad.backend.window_kernels import Pads, Sizes, counts_of
 
-Sizes = tuple[int, ...]
-Pads = tuple[tuple[int, int], ...]
 Block = tuple[slice, slice]
 
 _BLOCK = 1 << 18  # numbers of windows that are written out at once: a megabyte of float32, half of a core's cache
@@ -39,11 +38,6 @@ def _last(x: Any, padding: Pads) -> Any:
     inner = [slice(b, b + size) for size, (b, _) in zip(sizes, padding, strict=True)]
     whole[(slice(None), *inner)] = x
     return whole
-
-
-def _counts(sizes: Sizes, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Sizes:
-    each = zip(sizes, kernel_size, stride, dilation, strict=True)
-    return tuple([(size - d * (k - 1) - 1) // s + 1 for size, k, s, d in each])
 
 
 def _blocks(n: int, counts: Sizes, window: int) -> Iterator[Block]:
@@ -96,7 +90,7 @@ def _columns(x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes, counts:
 def _correlate(x: Any, filters: Any, stride: Sizes, dilation: Sizes) -> Any:
     """(n, h, .., c), (kh, .., c, o) -> (n, h', .., o)"""
     *kernel_size, _, o = filters.shape
-    counts = _counts(x.shape[1:-1], tuple(kernel_size), stride, dilation)
+    counts = counts_of(x.shape[1:-1], tuple(kernel_size), stride, ((0, 0),) * len(kernel_size), dilation)
     out = np.empty((len(x), *counts, o), x.dtype)
     rows = filters.reshape(-1, o)
     for block, columns in _columns(x, tuple(kernel_size), stride, dilation, counts):

@@ -17,7 +17,8 @@ Pads = tuple[tuple[int, int], ...]
 _WHOLE = (slice(None), slice(None))  # the axes before the spatial ones: n and c
 
 
-def _counts(sizes: Sizes, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Sizes:
+def counts_of(sizes: Sizes, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Sizes:
+    """How many windows fit along each axis."""
     each = zip(sizes, kernel_size, stride, padding, dilation, strict=True)
     return tuple([(size + sum(p) - d * (k - 1) - 1) // s + 1 for size, k, s, p, d in each])
 
@@ -42,7 +43,7 @@ def _reads(place: Sizes, counts: Sizes, stride: Sizes, dilation: Sizes) -> tuple
 
 @kernel("unfold_windows", "numpy")
 def _unfold(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Any:
-    counts = _counts(x.shape[2:], kernel_size, stride, padding, dilation)
+    counts = counts_of(x.shape[2:], kernel_size, stride, padding, dilation)
     if any(map(any, padding)):
         x = _padded(x, padding)
     n, c = x.shape[:2]
@@ -62,7 +63,7 @@ def _unfold(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, padding: Pads, d
 
 @kernel("fold_windows", "numpy")
 def _fold(xp: Any, y: Any, size: Sizes, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes) -> Any:
-    counts = _counts(size, kernel_size, stride, padding, dilation)
+    counts = counts_of(size, kernel_size, stride, padding, dilation)
     n, c = y.shape[0], y.shape[1] // prod(kernel_size)
     y = y.reshape(n, c, *kernel_size, *counts)
     image = np.zeros((n, c, *[length + sum(p) for length, p in zip(size, padding, strict=True)]), y.dtype)
@@ -75,7 +76,7 @@ def _running(combine: Any) -> Callable[..., Any]:
     """A reduction of every window: no window is written out, each place of the kernel is one pass over the image."""
 
     def run(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-        counts = _counts(x.shape[2:], kernel_size, stride, ((0, 0),) * len(kernel_size), dilation)
+        counts = counts_of(x.shape[2:], kernel_size, stride, ((0, 0),) * len(kernel_size), dilation)
         first, *others = product(*map(range, kernel_size))
         out = np.array(x[_reads(first, counts, stride, dilation)], order="K")
         for place in others:

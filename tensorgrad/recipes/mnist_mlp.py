@@ -7,23 +7,21 @@ are the rows'; optimizer, schedule, augmentation and averaging of weights are fr
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
-from tensorgrad import nn, optim
-from tensorgrad.data import DataLoader, Splits, mnist
+from tensorgrad import nn
+from tensorgrad.data import Splits, mnist
 from tensorgrad.data.transforms import RandomAffine
 from tensorgrad.models.mlp import MLP
 from tensorgrad.ops import cross_entropy
-from tensorgrad.train import Accuracy, AverageWeights, Schedule
 from tensorgrad.train.evaluation import (
     draw_classifier,
-    evaluation,
     loss_of_two,
     measure_classifier,
     scores_of,
     usual_classifiers,
 )
+from tensorgrad.train.fitting import fit_one_cycle
 from tensorgrad.train.parts import digits_as_mnist, first_rows, held_out
 from tensorgrad.train.recipe import Recipe, Run
 
@@ -85,23 +83,9 @@ def build(run: Run) -> nn.Sequential:
 
 
 def train(run: Run, model: nn.Sequential, data: Splits) -> None:
-    """AdamW in one cycle, on images turned and moved a little; the moving average of the weights is the result.
-
-    Smith & Topin, "Super-convergence: very fast training of neural networks using large learning rates", 2018.
-    """
+    """One cycle, on images turned and moved a little; the moving average of the weights is the result."""
     settings = run.settings
-    moving = RandomAffine(settings.degrees, settings.shift)
-    loader = DataLoader(data.train, settings.batch_size, shuffle=True, generator=run.rng, transform=moving)
-    optimizer = optim.AdamW(model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    steps = settings.epochs * math.ceil(len(data.train) / settings.batch_size)
-    schedule = optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
-    averaged = AverageWeights(model, settings.decay)
-    run.note(schedule="one cycle, by step")
-    trainer = run.trainer(
-        model, optimizer, cross_entropy, metrics={"accuracy": Accuracy()}, callbacks=(Schedule(schedule), averaged)
-    )
-    trainer.fit(loader, evaluation(data, ("test",)), epochs=settings.epochs)
-    averaged.copy_to(model)
+    fit_one_cycle(run, model, data, cross_entropy, RandomAffine(settings.degrees, settings.shift), settings.decay)
 
 
 # ── results ─────────────────────────────────────────────────────────────────────────────────────────────────

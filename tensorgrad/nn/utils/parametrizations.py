@@ -11,7 +11,6 @@ from tensorgrad.nn.making import positive
 from tensorgrad.nn.module import Module
 from tensorgrad.nn.parameter import Buffer
 from tensorgrad.nn.utils.parametrize import register_parametrization
-from tensorgrad.ops.indexing import array_of
 from tensorgrad.ops.normalization import normalize
 from tensorgrad.tape import no_grad
 from tensorgrad.tensor import of_array
@@ -86,8 +85,8 @@ class SpectralNorm(Module):
     def _iterate(self, matrix: Any, times: int) -> None:
         with no_grad():
             for _ in range(times):
-                self._u = of_array(array_of(normalize(matrix @ self._v, axis=0, eps=self.eps)))
-                self._v = of_array(array_of(normalize(matrix.mT @ self._u, axis=0, eps=self.eps)))
+                self._u = normalize(matrix @ self._v, axis=0, eps=self.eps).detach()
+                self._v = normalize(matrix.mT @ self._u, axis=0, eps=self.eps).detach()
 
     def forward(self, weight: Any) -> Any:
         """The weight over its greatest singular value.   (o, n, ...) -> (o, n, ...)"""
