@@ -219,21 +219,23 @@ def test_an_op_keeps_the_arrays_its_rules_name_and_no_other(compute, kept):
 def assert_holds_no_more(step, steps):
     """Many more steps leave as much memory in use as one, and nothing for the collector to find.
 
-    One record a step would be 250 bytes and 3 blocks a step; NumPy caches a few hundred small blocks of its own.
+    One record a step would be 250 bytes and 3 blocks a step, in every stretch of steps. Caches (NumPy's of small
+    blocks, the interpreter's of objects) fill by a few hundred blocks once: of three stretches the least counts.
     """
+    growths = []
     tracemalloc.start()
     for _ in range(200):
         step()
     gc.collect()
-    before, blocks = tracemalloc.get_traced_memory()[0], sys.getallocatedblocks()
-    for _ in range(steps):
-        step()
-    circular = gc.collect()
-    grown, grown_blocks = tracemalloc.get_traced_memory()[0] - before, sys.getallocatedblocks() - blocks
+    for _ in range(3):
+        before, blocks = tracemalloc.get_traced_memory()[0], sys.getallocatedblocks()
+        for _ in range(steps):
+            step()
+        assert gc.collect() == 0
+        growths.append((tracemalloc.get_traced_memory()[0] - before, sys.getallocatedblocks() - blocks))
     tracemalloc.stop()
-    assert circular == 0
-    assert grown < 100 * steps
-    assert grown_blocks < steps
+    assert min(grown for grown, _ in growths) < 100 * steps
+    assert min(grown_blocks for _, grown_blocks in growths) < steps
 
 
 def test_a_thousand_training_steps_hold_no_more_memory_than_one(without_collector):
