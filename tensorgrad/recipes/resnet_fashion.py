@@ -31,7 +31,7 @@ class Settings:
 
     stem: int = 16  # channels of the first convolution, on 28 x 28 pixels
     widths: tuple[int, ...] = (48, 96, 192)  # of the three blocks, on 14 x 14, 7 x 7 and 4 x 4 pixels
-    epochs: int = 12
+    epochs: int = 20
     batch_size: int = 128
     learning_rate: float = 1e-2
     weight_decay: float = 5e-2
