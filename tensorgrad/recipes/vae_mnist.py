@@ -56,7 +56,7 @@ PRESETS = {
     "smoke": Settings(
         (64,),
         latents=2,
-        epochs=6,
+        epochs=5,
         batch_size=20,
         learning_rate=1e-2,
         decay=0.95,
