@@ -8,7 +8,7 @@ import numpy as _numpy  # noqa: F401
 
 from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
-from tensorgrad.backend import get_default_dtype, set_default_dtype
+from tensorgrad.backend import get_default_dtype, get_num_threads, set_default_dtype, set_num_threads
 from tensorgrad.creation import (
     arange,
     asarray,
@@ -448,6 +448,7 @@ __all__ = [
     "full_like",
     "gelu",
     "get_default_dtype",
+    "get_num_threads",
     "global_avg_pool",
     "global_max_pool",
     "glu",
@@ -585,6 +586,7 @@ __all__ = [
     "segment_sum",
     "selu",
     "set_default_dtype",
+    "set_num_threads",
     "sigmoid",
     "sign",
     "signbit",

@@ -9,6 +9,7 @@ from tensorgrad.backend import segment_kernels as segment_kernels
 from tensorgrad.backend import sorting_kernels as sorting_kernels
 from tensorgrad.backend import special_kernels as special_kernels
 from tensorgrad.backend import window_kernels as window_kernels
+from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.dtypes import (
     as_dtype,
     complex_of,
@@ -37,6 +38,7 @@ from tensorgrad.backend.libraries import (
     settle,
     to_numpy,
 )
+from tensorgrad.backend.workers import get_num_threads, set_num_threads, share, threads
 
 __all__ = [
     "NUMPY",
@@ -48,6 +50,7 @@ __all__ = [
     "default_device",
     "device_of",
     "get_default_dtype",
+    "get_num_threads",
     "is_array",
     "is_inexact",
     "item",
@@ -61,7 +64,11 @@ __all__ = [
     "namespace",
     "natural",
     "on_device",
+    "one_thread",
     "set_default_dtype",
+    "set_num_threads",
     "settle",
+    "share",
+    "threads",
     "to_numpy",
 ]
