@@ -25,7 +25,7 @@ from typing import Any
 
 BUSY = 0.5  # the load, before a benchmark starts, that says others use the machine
 RESULTS = Path(__file__).parent / "results"
-INSTALL = {"torch": "torch==2.13.0", "autograd": "autograd"}  # how to get a peer: pip install ...
+INSTALL = {"torch": "torch==2.13.0", "autograd": "autograd", "jax": "jax"}  # how to get a peer: pip install ...
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,12 @@ class Worker:
     So each engine runs as its users run it, with its own settings of Python's collector and its own memory.
     """
 
-    def __init__(self, script: str, *arguments: str) -> None:
+    def __init__(self, script: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         command = [sys.executable, script, *arguments]
         self._name = " ".join([Path(script).name, *arguments])
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}
+        )
 
     def ask(self, question: Any) -> Any:
         """What the script answers. Raises RuntimeError where it ended instead; its error is on the screen."""

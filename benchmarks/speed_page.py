@@ -1,0 +1,207 @@
+"""docs/speed.md and its picture, drawn from the results of benchmarks/workloads.py."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import registry
+import timing
+from engines import OURS, PACKAGES
+
+PICTURE = "speed.png"
+COLOURS = {"tensorgrad": "#3b6fb6", "tensorgrad-compiled": "#e08a2e"}
+SAID = {"tensorgrad": "eager", "tensorgrad-compiled": "compiled"}
+Result = dict[str, Any]
+
+HEAD = """\
+# Speed
+
+What a training step takes in tensorgrad, as a share of what it takes in PyTorch's eager mode: below 1, tensorgrad is
+faster. `eager` records as it runs; `compiled` is the same step through `tg.compile`. A step is forward, all gradients,
+and the optimizer's update where there is one, in float32.
+
+![Bars of the time of each workload as a share of PyTorch's; the numbers stand in the table below]({picture})
+
+Each engine ran in a process of its own with {threads} threads; the processes lived side by side and were timed in
+turns. A ratio is taken within each round, and the table gives the median of these ratios, with that of the fastest
+steps in brackets. A goal is missed only where both miss it. Before the timing, first gradients and losses were compared
+with PyTorch's. Memory is the most that was resident in the process, the libraries included.
+
+This page was written by `python benchmarks/workloads.py --write`; what each workload is stands in
+[benchmarks/steps/](../benchmarks/steps), how it is measured in [benchmarks/README.md](../benchmarks/README.md).
+`python benchmarks/compare.py COMMIT` compares two states of the code.
+"""
+
+
+def read(folder: Path) -> list[Result]:
+    """The results that are there, in the order of the registry."""
+    order = [each.name for each in registry.WORKLOADS]
+    found = [json.loads(path.read_text()) for path in folder.glob("W*.json")]
+    return sorted((each for each in found if each["workload"] in order), key=lambda each: order.index(each["workload"]))
+
+
+def figure_of(result: Result, what: str) -> dict[str, Any] | None:
+    """One figure of a result."""
+    found: dict[str, Any] | None = next((each for each in result["figures"] if each["what"] == what), None)
+    return found
+
+
+def cell(figure: dict[str, Any] | None) -> str:
+    """A ratio, that of the minima, and the goal."""
+    if figure is None:
+        return ""
+    least = "" if figure["least"] is None else f" ({timing.number(figure['least'])})"
+    goal = "" if figure["goal"] is None else f", goal {timing.number(figure['goal'])}"
+    missed = " **missed**" if figure["verdict"] == "missed" else ""
+    return f"{timing.number(figure['value'])}{least}{goal}{missed}"
+
+
+def milliseconds(result: Result, engine: str) -> str:
+    line = result["engines"].get(engine)
+    return "" if line is None else timing.number(line["median"])
+
+
+def main_table(results: Sequence[Result]) -> list[str]:
+    lines = [
+        "| | step | PyTorch, ms | eager, ms | eager of PyTorch | compiled of PyTorch | memory of PyTorch's |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for each in results:
+        ratios = [cell(figure_of(each, f"{ours}, of torch")) for ours in OURS]
+        memory = [cell(figure_of(each, f"{ours}, peak of torch's")) for ours in OURS]
+        shown = "; ".join(f"{SAID[ours]} {text}" for ours, text in zip(OURS, memory, strict=True) if text)
+        times = [milliseconds(each, engine) for engine in ("torch", "tensorgrad")]
+        lines.append(f"| {' | '.join([each['workload'], each['title'], *times, *ratios, shown])} |")
+    return lines
+
+
+def peers_table(results: Sequence[Result]) -> list[str]:
+    """Ours beside everything else: what peers are there, a column each."""
+    peers = [name for name in PACKAGES if name not in (*OURS, "torch") and any(name in r["engines"] for r in results)]
+    if not peers:
+        return []
+    lines = [
+        "## Beside others",
+        "",
+        "Time of tensorgrad as a share of theirs, `eager / compiled`. The columns are "
+        + ", ".join(f"`{peer}`" for peer in peers)
+        + ":",
+        "PyTorch with channels last, with attention by products and a softmax, with a loop over LSTMCell, with its",
+        "fused Adam, and through torch.compile; `jax.jit`; HIPS autograd. What is empty was not run.",
+        "",
+        f"| | step | {' | '.join(peers)} |",
+        f"| --- | --- | {' | '.join(['---:'] * len(peers))} |",
+    ]
+    for result in results:
+        cells = []
+        for peer in peers:
+            ratios = [cell(figure_of(result, f"{ours}, of {peer}")) for ours in OURS]
+            cells.append(" / ".join(text for text in ratios if text))
+        lines.append(f"| {' | '.join([result['workload'], result['title'], *cells])} |")
+    return [*lines, ""]
+
+
+def misses(results: Sequence[Result]) -> list[str]:
+    """Each goal that is missed, and the reason that the registry gives."""
+    lines = []
+    for result in results:
+        workload = next(each for each in registry.WORKLOADS if each.name == result["workload"])
+        for each in result["figures"]:
+            if each["verdict"] == "missed":
+                why = workload.why.get(each["what"], "no reason is known yet")
+                lines.append(f"- {result['workload']}, {each['what']}: {cell(each)}. {why}")
+    return ["## What misses its goal", "", *lines, ""] if lines else []
+
+
+def machines(results: Sequence[Result]) -> list[str]:
+    """Where and when the figures were taken: workloads that were measured together stand together."""
+    groups: dict[str, list[str]] = {}
+    for result in results:
+        facts = result["machine"]
+        versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items() if version)
+        where = (
+            f"{facts['processor']}, {facts['cores']} cores, load {facts['load']:.1f} before the start, "
+            f"{facts['system']}, Python {facts['python']}, {versions}; {facts['date']}, tensorgrad {result['commit']}, "
+            f"`{result['command']}`"
+        )
+        groups.setdefault(where, []).append(result["workload"])
+    return ["## Where it was measured", "", *(f"- {', '.join(names)}: {where}" for where, names in groups.items()), ""]
+
+
+def page(results: Sequence[Result]) -> str:
+    """The page as Markdown."""
+    threads = " or ".join(sorted({str(each["threads"]) for each in results}))
+    lines = [HEAD.format(threads=threads, picture=f"images/{PICTURE}"), *main_table(results), ""]
+    return "\n".join([*lines, *peers_table(results), *misses(results), *machines(results)])
+
+
+def draw(results: Sequence[Result], path: Path) -> None:
+    """Horizontal bars of the ratios to PyTorch, on a logarithmic axis, with goals as ticks."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    shown = [each for each in results if any(figure_of(each, f"{ours}, of torch") for ours in OURS)]
+    used = [ours for ours in OURS if any(figure_of(each, f"{ours}, of torch") for each in shown)]
+    height = 0.8 / max(len(used), 1)
+    figure, axes = plt.subplots(figsize=(8.5, 1.7 + (0.22 + 0.16 * len(used)) * len(shown)), layout="constrained")
+    values = [1.0]
+    for row, result in enumerate(shown):
+        for place, ours in enumerate(used):
+            found = figure_of(result, f"{ours}, of torch")
+            if found is None:
+                continue
+            y = row - 0.4 + height * (place + 0.5)
+            values += [found["value"], found["goal"] or found["value"]]
+            axes.barh(y, found["value"], height=0.9 * height, color=COLOURS[ours])
+            axes.annotate(
+                timing.number(found["value"]),
+                (max(found["value"], found["goal"] or 0.0), y),
+                (4, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=7.5,
+            )
+            if found["goal"] is not None:
+                axes.plot([found["goal"]] * 2, [y - 0.5 * height, y + 0.5 * height], color="black", linewidth=1.6)
+    axes.axvline(1.0, color="0.35", linewidth=1.0, linestyle="--")
+    axes.set_xscale("log")
+    axes.set_xlim(min(values) / 1.5, max(values) * 1.5)
+    ticks = [
+        each for each in (0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20) if min(values) / 1.5 < each < 1.5 * max(values)
+    ]
+    axes.set_xticks(ticks)
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_yticks(range(len(shown)), [f"{each['title']}  {each['workload'].split('-')[0]}" for each in shown])
+    axes.tick_params(axis="y", length=0)
+    axes.set_ylim(len(shown) - 0.4, -0.6)
+    axes.grid(axis="x", color="0.9")
+    axes.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.set_xlabel("time of a step, as a share of PyTorch's   (left of the dashed line: tensorgrad is faster)")
+    axes.set_title("Training steps in tensorgrad beside PyTorch's eager mode, on a CPU", loc="left")
+    marks: list[Any] = [plt.Rectangle((0, 0), 1, 1, color=COLOURS[ours], label=SAID[ours]) for ours in used]
+    marks.append(Line2D([], [], color="black", linewidth=1.6, linestyle="", marker="|", markersize=10, label="goal"))
+    figure.legend(handles=marks, loc="outside lower right", ncols=len(marks), frameon=False, fontsize=9)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def write(folder: Path, docs: Path) -> Path:
+    """Write the page and its picture. Raises ValueError where there is no result."""
+    results = read(folder)
+    if not results:
+        raise ValueError(f"no results in {folder}: run python benchmarks/workloads.py --write first")
+    draw(results, docs / "images" / PICTURE)
+    path = docs / "speed.md"
+    path.write_text(page(results))
+    return path
