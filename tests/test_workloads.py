@@ -157,15 +157,7 @@ def result_of(programs, name, ours, torch, **more):
         "commit": "abc1234",
         "command": "python benchmarks/workloads.py",
         "threads": 2,
-        "machine": {
-            "processor": "P",
-            "cores": 2,
-            "load": 0.1,
-            "system": "S",
-            "python": "3",
-            "versions": {},
-            "date": "d",
-        },
+        "machine": machine,
     }
 
 
