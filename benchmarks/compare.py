@@ -11,7 +11,6 @@ workload. The workloads are those of this checkout for both. Their results are c
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import subprocess
 import tempfile
@@ -72,7 +71,7 @@ def compare(
     names = list(folders)
     if not settings.unchecked:
         workloads.checked(workload, names, start, told)
-    taken, peaks, sources = workloads.measured(workload, names, start, settings.rounds, settings.seconds, told)
+    taken, peaks, sources = workloads.measured(workload, names, start, settings, told)
     for name, source in sources.items():
         if Path(source) != folders[name].resolve() / "tensorgrad":
             raise RuntimeError(f"{name} was to run the files in {folders[name]}, and ran those in {source}")
@@ -92,9 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, timing.Figure]:
     parser.add_argument("--engine", choices=workloads.OURS, default="tensorgrad", help="which of ours (%(default)s)")
     parser.add_argument("--rounds", type=int, default=7, help="turns of each (%(default)s)")
     parser.add_argument("--seconds", type=float, default=0.3, help="length of a turn (%(default)s)")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of each (%(default)s)")
-    parser.add_argument("--unchecked", action="store_true", help="time without comparing gradients first")
-    parser.add_argument("--tiny", action="store_true", help="sizes that only try this program")
+    workloads.add_switches(parser)
     settings = parser.parse_args(arguments)
     try:
         commits, names = split(settings.words)

@@ -19,6 +19,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -69,7 +70,7 @@ def serve(engine: str, workload: Workload, tiny: bool, threads: int) -> None:
             np.savez(question["path"], **subject.first())
             return None
         if question["ask"] == "turn":
-            return timing.turn(subject.step, question["seconds"])
+            return timing.turn(subject.step, question["seconds"], getattr(time, question["clock"]))
         return {"peak": peak()}
 
     timing.serve(answer)
@@ -144,7 +145,7 @@ def checked(workload: Workload, names: Sequence[str], start: Start, told: set[st
 
 
 def measured(
-    workload: Workload, names: Sequence[str], start: Start, rounds: int, seconds: float, told: set[str]
+    workload: Workload, names: Sequence[str], start: Start, settings: argparse.Namespace, told: set[str]
 ) -> tuple[dict[str, timing.Times], dict[str, int], dict[str, str]]:
     """Times, peak bytes and source by engine; those that cannot run are left out, with a line that says why."""
     with ExitStack() as stack:
@@ -155,9 +156,10 @@ def measured(
             workers[name] = worker
         ready = {name: prepared(worker, WARM, told) for name, worker in workers.items()}
         sources = {name: each["from"] for name, each in ready.items() if each is not None}
-        question = {"ask": "turn", "seconds": seconds}
+        clock = "process_time" if settings.cpu else "perf_counter"
+        question = {"ask": "turn", "seconds": settings.seconds, "clock": clock}
         turns = {name: partial(workers[name].ask, question) for name in sources}
-        taken = timing.interleave(turns, rounds)
+        taken = timing.interleave(turns, settings.rounds)
         peaks = {name: workers[name].ask({"ask": "peak"})["peak"] for name in sources}
     return taken, peaks, sources
 
@@ -199,7 +201,7 @@ def run(workload: Workload, names: Sequence[str], settings: argparse.Namespace, 
     start = partial(started, tiny=settings.tiny, threads=settings.threads)
     subjects = [name for name in names if name in OURS or name in workload.peers]
     apart = {} if settings.unchecked else checked(workload, subjects, start, told)
-    taken, peaks, sources = measured(workload, subjects, start, settings.rounds, settings.seconds, told)
+    taken, peaks, sources = measured(workload, subjects, start, settings, told)
     figures = figures_of(workload, taken, peaks)
     lines = {
         name: {**times.summary(1e-3), "peak": peaks[name] / MEGABYTE, "differs by": apart.get(name)}
@@ -242,15 +244,21 @@ def write(results: Sequence[dict[str, Any]], facts: Mapping[str, Any], settings:
     print(f"written to {settings.folder}")
 
 
+def add_switches(parser: argparse.ArgumentParser) -> None:
+    """What compare.py takes too."""
+    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of each (%(default)s)")
+    parser.add_argument("--cpu", action="store_true", help="count the processor's seconds: for a machine that is busy")
+    parser.add_argument("--unchecked", action="store_true", help="time without comparing gradients first")
+    parser.add_argument("--tiny", action="store_true", help="sizes that only try this program")
+
+
 def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("workloads", nargs="*", help="W3, or W4-1x1 for a part; all if none is named")
     parser.add_argument("--engines", nargs="+", choices=list(PACKAGES), default=list(PACKAGES), metavar="ENGINE")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each engine (%(default)s)")
     parser.add_argument("--seconds", type=float, default=0.5, help="length of a turn (%(default)s)")
-    parser.add_argument("--threads", type=int, default=min(2, os.cpu_count() or 1), help="of each (%(default)s)")
-    parser.add_argument("--unchecked", action="store_true", help="time without comparing gradients first")
-    parser.add_argument("--tiny", action="store_true", help="sizes that only try this program")
+    add_switches(parser)
     parser.add_argument("--write", action="store_true", help="keep the results and draw the page")
     parser.add_argument("--page", action="store_true", help="draw the page from the results that are there")
     parser.add_argument("--list", action="store_true", help="name the workloads and their goals, and engines")
@@ -265,6 +273,8 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         print(listing())
         print(f"engines: {', '.join(PACKAGES)}")
         return []
+    if settings.write and (settings.cpu or (settings.tiny and settings.folder == RESULTS)):
+        parser.error("what is kept are times by the clock, at full size: leave out --cpu and --tiny, or --write")
     results: list[dict[str, Any]] = []
     if not settings.page:
         try:

@@ -138,6 +138,13 @@ def test_workloads_can_be_listed(programs, capsys):
     assert "torch-channels-last" in printed
 
 
+def test_only_times_at_full_size_are_kept(programs, capsys):
+    for switch in ("--cpu", "--tiny"):
+        with pytest.raises(SystemExit):
+            programs.workloads.main(["W1", "--write", switch])
+        assert "what is kept are times by the clock, at full size" in capsys.readouterr().err
+
+
 def line(median, peak=100.0):
     return {"median": median, "quartiles": [median, median], "least": median, "rounds": 7, "peak": peak}
 
@@ -223,7 +230,8 @@ def test_two_commits_are_compared_in_files_of_their_own(programs):
 
 
 def test_files_that_are_not_run_are_not_compared(programs, tmp_path):
-    settings = SimpleNamespace(engine="tensorgrad", tiny=True, threads=1, unchecked=True, rounds=1, seconds=0.0)
+    quick = {"tiny": True, "threads": 1, "unchecked": True, "rounds": 1, "seconds": 0.0, "cpu": False}
+    settings = SimpleNamespace(engine="tensorgrad", **quick)
     here = ("now", ROOT)
     with pytest.raises(RuntimeError, match="and ran those in"):
         programs.compare.compare(("elsewhere", tmp_path), here, programs.registry.chosen(["W1"])[0], settings)
