@@ -68,11 +68,21 @@ def write_leaf(target: Traced, write: Callable[[Any], Any]) -> None:
 
     A sweep that would use the old value refuses. An array that may not be written to is replaced by a copy first.
     """
+    write(writable_leaf(target))
+    note_leaf(target)
+
+
+def writable_leaf(target: Traced) -> Any:
+    """The array of a leaf, to be written in place; one that may not be written to is replaced by a copy."""
     if library_of(target.data) is None:
         raise TypeError(f"a leaf holds an array, not a {type(target.data).__name__}")
     if getattr(getattr(target.data, "flags", None), "writeable", True) is False:
         target.data = target.data.copy()
-    write(target.data)
+    return target.data
+
+
+def note_leaf(target: Traced) -> None:
+    """Note that a leaf's array was written in place, now."""
     when = note_write(target.data)
     if isinstance(target.record, Leaf):
         target.record.changed = when

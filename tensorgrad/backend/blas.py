@@ -23,7 +23,7 @@ import numpy as np
 _PREFIXES, _SUFFIXES = ("scipy_openblas_", "openblas_"), ("64_", "", "_64")
 
 
-def _libraries() -> list[Any]:
+def libraries() -> list[Any]:
     """Handles in which OpenBLAS's functions may be found."""
     found: list[Any] = []
     with suppress(AttributeError, OSError):  # a handle of NumPy's own module finds what that module was linked with
@@ -54,8 +54,8 @@ class _Threads:
         self.set: Callable[[int], Any] | None = None
 
     def look(self) -> None:
-        libraries = _libraries()
-        get, put = _function(libraries, "get_num_threads"), _function(libraries, "set_num_threads")
+        found = libraries()
+        get, put = _function(found, "get_num_threads"), _function(found, "set_num_threads")
         if get is not None and put is not None:
             get.restype, get.argtypes = ctypes.c_int, ()
             put.restype, put.argtypes = None, (ctypes.c_int,)

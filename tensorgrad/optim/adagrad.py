@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.optim.optimizer import Optimizer
 
 
@@ -23,6 +24,8 @@ class Adagrad(Optimizer):
     >>> theta.tolist()
     [2.5, 0.0]
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -51,7 +54,7 @@ class Adagrad(Optimizer):
     ) -> None:
         total, t = state["sum"], state["step"]
         total += g * g
-        theta -= lr / (1 + (t - 1) * lr_decay) * g / (total**0.5 + eps)
+        blend(theta, 1, g / (total**0.5 + eps), -lr / (1 + (t - 1) * lr_decay))
 
 
 class RMSprop(Optimizer):
@@ -69,6 +72,8 @@ class RMSprop(Optimizer):
     >>> round(theta.item(), 4)
     0.8
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -103,20 +108,18 @@ class RMSprop(Optimizer):
         **_: Any,
     ) -> None:
         v = state["square_avg"]
-        v *= alpha
-        v += (1 - alpha) * g * g
+        blend(v, alpha, g * g, 1 - alpha)
         spread = v
         if centered:
             mean = state["grad_avg"]
-            mean += (1 - alpha) * (g - mean)
+            blend(mean, alpha, g, 1 - alpha)
             spread = v - mean * mean
         scaled = g / (spread**0.5 + eps)
         if momentum:
             b = state["momentum_buffer"]
-            b *= momentum
-            b += scaled
+            blend(b, momentum, scaled, 1)
             scaled = b
-        theta -= lr * scaled
+        blend(theta, 1, scaled, -lr)
 
 
 class Adadelta(Optimizer):
@@ -134,6 +137,7 @@ class Adadelta(Optimizer):
     0.1056
     """
 
+    elementwise = True
     moments = ("square_avg", "acc_delta")
 
     def __init__(
@@ -150,9 +154,7 @@ class Adadelta(Optimizer):
 
     def update(self, theta: Any, g: Any, state: dict[str, Any], *, lr: float, rho: float, eps: float, **_: Any) -> None:
         v, u = state["square_avg"], state["acc_delta"]
-        v *= rho
-        v += (1 - rho) * g * g
+        blend(v, rho, g * g, 1 - rho)
         delta = ((u + eps) / (v + eps)) ** 0.5 * g
-        u *= rho
-        u += (1 - rho) * delta * delta
-        theta -= lr * delta
+        blend(u, rho, delta * delta, 1 - rho)
+        blend(theta, 1, delta, -lr)

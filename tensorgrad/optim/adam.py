@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.optim.optimizer import Optimizer
 
 Betas = tuple[float, float]
@@ -27,6 +28,8 @@ class Adam(Optimizer):
     >>> [round(each, 4) for each in theta.tolist()]
     [0.5, -2.5]
     """
+
+    elementwise = True
 
     def __init__(
         self,
@@ -61,16 +64,15 @@ class Adam(Optimizer):
     ) -> None:
         m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
         beta1, beta2 = betas
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * g * g
+        blend(m, beta1, g, 1 - beta1)
+        blend(v, beta2, g * g, 1 - beta2)
         if amsgrad:
             largest = state["max_exp_avg_sq"]
             largest[...] = namespace(v).maximum(largest, v)
             v = largest
-        # The corrections are applied to numbers: sqrt(v_hat) = sqrt(v) / root.
+        # The corrections are applied to numbers, not to arrays: sqrt(v_hat) = sqrt(v) / root.
         root = (1 - beta2**t) ** 0.5
-        theta -= lr / (1 - beta1**t) * m / (v**0.5 / root + eps)
+        blend(theta, 1, m / (v**0.5 + eps * root), -lr * root / (1 - beta1**t))
 
 
 class AdamW(Adam):

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.optim.adam import Betas
 from tensorgrad.optim.optimizer import Optimizer
 
@@ -25,6 +26,7 @@ class Adamax(Optimizer):
     0.75
     """
 
+    elementwise = True
     moments = ("exp_avg", "exp_inf")
 
     def __init__(
@@ -45,9 +47,9 @@ class Adamax(Optimizer):
     ) -> None:
         m, u, t = state["exp_avg"], state["exp_inf"], state["step"]
         beta1, beta2 = betas
-        m += (1 - beta1) * (g - m)
+        blend(m, beta1, g, 1 - beta1)
         u[...] = namespace(u).maximum(beta2 * u, abs(g) + eps)
-        theta -= lr / (1 - beta1**t) * m / u
+        blend(theta, 1, m / u, -lr / (1 - beta1**t))
 
 
 class NAdam(Optimizer):
@@ -65,6 +67,7 @@ class NAdam(Optimizer):
     0.8944
     """
 
+    elementwise = True
     moments = ("exp_avg", "exp_avg_sq")
     numbers: Mapping[str, float] = {"step": 0, "mu_product": 1.0}
 
@@ -101,11 +104,11 @@ class NAdam(Optimizer):
         mu, mu_next = (beta1 * (1 - 0.5 * 0.96 ** (k * momentum_decay)) for k in (t, t + 1))
         state["mu_product"] *= mu
         product = state["mu_product"]
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * g * g
+        blend(m, beta1, g, 1 - beta1)
+        blend(v, beta2, g * g, 1 - beta2)
         m_bar = mu_next / (1 - product * mu_next) * m + (1 - mu) / (1 - product) * g
-        theta -= lr * m_bar / (v**0.5 / (1 - beta2**t) ** 0.5 + eps)
+        root = (1 - beta2**t) ** 0.5
+        blend(theta, 1, m_bar / (v**0.5 + eps * root), -lr * root)
 
 
 class RAdam(Optimizer):
@@ -123,6 +126,7 @@ class RAdam(Optimizer):
     0.8
     """
 
+    elementwise = True
     moments = ("exp_avg", "exp_avg_sq")
 
     def __init__(
@@ -145,14 +149,13 @@ class RAdam(Optimizer):
     ) -> None:
         m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
         beta1, beta2 = betas
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * g * g
+        blend(m, beta1, g, 1 - beta1)
+        blend(v, beta2, g * g, 1 - beta2)
         rho_inf = 2 / (1 - beta2) - 1
         rho = rho_inf - 2 * t * beta2**t / (1 - beta2**t)
         alpha = lr / (1 - beta1**t)
         if rho > 5:
             r = ((rho - 4) * (rho - 2) * rho_inf / ((rho_inf - 4) * (rho_inf - 2) * rho)) ** 0.5
-            theta -= alpha * r * (1 - beta2**t) ** 0.5 * m / (v**0.5 + eps)
+            blend(theta, 1, m / (v**0.5 + eps), -alpha * r * (1 - beta2**t) ** 0.5)
         else:
-            theta -= alpha * m
+            blend(theta, 1, m, -alpha)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 from math import isfinite
 from typing import Any
 
-from tensorgrad.backend import item, move, namespace, settle
+import numpy as np
+
+from tensorgrad.backend import device_of, item, move, namespace, settle
+from tensorgrad.backend.blas import one_thread
 from tensorgrad.ops import vector_norm
+from tensorgrad.optim.blocks import for_blocks, is_plain
 from tensorgrad.optim.optimizer import parts, whole
 from tensorgrad.tape import Traced
 from tensorgrad.tensor import Tensor, of_array
-from tensorgrad.writes import write_leaf
+from tensorgrad.writes import note_leaf, writable_leaf
 
 
 def clip_grad_norm_(
@@ -39,21 +42,47 @@ def clip_grad_norm_(
     gradients = _gradients(parameters, "clip_grad_norm_")
     if not gradients:
         return Tensor(0.0)
-    device = gradients[0].device
-    norms = [move(settle(vector_norm(g.data, ord=norm_type)), device) for g in gradients]
-    widest = max((norm.dtype for norm in norms), key=lambda dtype: dtype.itemsize)
-    xp = namespace(*norms)
-    total = settle(vector_norm(xp.stack([xp.astype(norm, widest) for norm in norms]), ord=norm_type))
+    total = _norm_of([g.data for g in gradients], norm_type)
     if error_if_nonfinite and not isfinite(item(total)):
         raise RuntimeError(
             f"clip_grad_norm_: the norm of the gradients is {item(total)}, so no factor makes it {max_norm}; "
             "tensorgrad.detect_anomaly() finds the op it came from"
         )
+    xp = namespace(total)
     factor = xp.clip(max_norm / (total + 1e-6), None, 1.0)
-    for g in gradients:
-        own = namespace(g.data).astype(move(settle(factor), g.device), g.dtype)
-        write_leaf(g, partial(_scale, own))
+    if isinstance(total, np.ndarray) and factor == 1:  # a device would have to be waited for to know
+        return of_array(total)
+
+    def scale(array: Any) -> None:
+        array *= namespace(array).astype(move(settle(factor), device_of(array)), array.dtype)
+
+    _rewrite(gradients, scale)
     return of_array(total)
+
+
+def _norm_of(arrays: list[Any], order: float) -> Any:
+    """The norm of arrays taken together, a number of the widest dtype on the device of the first."""
+    if order == 2 and all(is_plain(array) for array in arrays):
+        widest = max([array.dtype for array in arrays], key=lambda dtype: dtype.itemsize)
+        with one_thread():  # below the pool
+            squares = for_blocks(lambda block: float(np.dot(block, block)), arrays)
+        return np.asarray(sum(squares) ** 0.5, widest)
+    device = device_of(arrays[0])
+    norms = [move(settle(vector_norm(array, ord=order)), device) for array in arrays]
+    widest = max((norm.dtype for norm in norms), key=lambda dtype: dtype.itemsize)
+    xp = namespace(*norms)
+    return settle(vector_norm(xp.stack([xp.astype(norm, widest) for norm in norms]), ord=order))
+
+
+def _rewrite(gradients: list[Tensor], write: Callable[[Any], None]) -> None:
+    """Change gradients in place by a function that treats each number alone; by blocks where that can be."""
+    arrays = [writable_leaf(g) for g in gradients]
+    for_blocks(write, [array for array in arrays if is_plain(array)])
+    for array in arrays:
+        if not is_plain(array):
+            write(array)
+    for g in gradients:
+        note_leaf(g)
 
 
 def clip_grad_value_(parameters: Any, clip_value: float) -> None:
@@ -71,19 +100,17 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
     """
     if not clip_value > 0:
         raise ValueError(f"clip_grad_value_: clip_value is {clip_value!r}; it must be a number above 0")
-    for g in _gradients(parameters, "clip_grad_value_"):
-        write_leaf(g, lambda array: array.__setitem__(..., _clipped(array, clip_value)))
 
+    def bound(array: Any) -> None:
+        xp = namespace(array)
+        if array.dtype.kind == "c":
+            array[...] = whole(xp.clip(parts(array), -clip_value, clip_value))
+        elif type(array) is np.ndarray:
+            np.clip(array, -clip_value, clip_value, out=array)
+        else:
+            array[...] = xp.clip(array, -clip_value, clip_value)
 
-def _scale(factor: Any, array: Any) -> None:
-    array *= factor
-
-
-def _clipped(array: Any, bound: float) -> Any:
-    xp = namespace(array)
-    if array.dtype.kind != "c":
-        return xp.clip(array, -bound, bound)
-    return whole(xp.clip(parts(array), -bound, bound))
+    _rewrite(_gradients(parameters, "clip_grad_value_"), bound)
 
 
 def _gradients(parameters: Any, what: str) -> list[Tensor]:

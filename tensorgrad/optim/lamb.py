@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.optim.adam import Betas
 from tensorgrad.optim.optimizer import Optimizer
 
@@ -60,9 +61,8 @@ class LAMB(Optimizer):
         xp = namespace(theta)
         m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
         beta1, beta2 = betas
-        m += (1 - beta1) * (g - m)
-        v *= beta2
-        v += (1 - beta2) * g * g
+        blend(m, beta1, g, 1 - beta1)
+        blend(v, beta2, g * g, 1 - beta2)
         r = m / (1 - beta1**t) / ((v / (1 - beta2**t)) ** 0.5 + eps) + weight_decay * theta
         length, step = xp.sum(theta * theta) ** 0.5, xp.sum(r * r) ** 0.5
         moves = (length > 0) & (step > 0)

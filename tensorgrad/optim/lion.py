@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.optim.adam import Betas
 from tensorgrad.optim.optimizer import Optimizer
 
@@ -25,6 +26,7 @@ class Lion(Optimizer):
     [0.5, -2.5]
     """
 
+    elementwise = True
     moments = ("exp_avg",)
     numbers: Mapping[str, float] = {}
 
@@ -46,5 +48,5 @@ class Lion(Optimizer):
     def update(self, theta: Any, g: Any, state: dict[str, Any], *, lr: float, betas: Betas, **_: Any) -> None:
         m = state["exp_avg"]
         beta1, beta2 = betas
-        theta -= lr * namespace(theta).sign(m + (1 - beta1) * (g - m))
-        m += (1 - beta2) * (g - m)
+        blend(theta, 1, namespace(theta).sign(m + (1 - beta1) * (g - m)), -lr)
+        blend(m, beta2, g, 1 - beta2)

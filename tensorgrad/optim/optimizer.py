@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tensorgrad.backend import as_array, complex_of, is_inexact, namespace, to_numpy
+from numpy import ndarray
+
+from tensorgrad.backend import as_array, complex_of, is_inexact, memory_of, namespace, to_numpy
 from tensorgrad.ops import copy
+from tensorgrad.optim.blocks import Blocks, Change, fits
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
 from tensorgrad.tape import Traced, enable_grad
 from tensorgrad.tensor import Tensor, of_array
-from tensorgrad.writes import write_leaf
+from tensorgrad.writes import note_leaf, writable_leaf, write_leaf
 
 
 class Optimizer:
@@ -38,6 +42,7 @@ class Optimizer:
     [0.5]
     """
 
+    elementwise = False  # whether `update` treats each number alone, so that it may be handed blocks of parameters
     moments: tuple[str, ...] = ()
     numbers: Mapping[str, float] = {"step": 0}  # what else is remembered of a parameter, and how it begins
     update: Callable[..., None]
@@ -47,12 +52,19 @@ class Optimizer:
         self.state: dict[Any, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.steps = 0  # since it was made; a schedule asks whether it began after the first step
+        self._blocks = Blocks()
         self.check(self.defaults)
         given = self._listed(params)
         if not given:
             raise ValueError(f"{self._title} got no parameters; is the model empty, or a generator used up?")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    def __init_subclass__(cls) -> None:
+        """A class that changes the algorithm says anew whether it is elementwise."""
+        super().__init_subclass__()
+        if {"update", "decayed", "init"} & vars(cls).keys() and "elementwise" not in vars(cls):
+            cls.elementwise = False
 
     @property
     def _title(self) -> str:
@@ -135,7 +147,10 @@ class Optimizer:
         Raises RuntimeError where no parameter has a gradient, ValueError for one of another shape or dtype.
         """
         loss = self.evaluate(closure) if closure is not None else None
-        for theta, hyper in self._with_gradients():
+        found = self._with_gradients()
+        if self.elementwise:
+            found = self._by_blocks(found)
+        for theta, hyper in found:
             self._change(theta, hyper)
         self.steps += 1
         return loss
@@ -165,6 +180,29 @@ class Optimizer:
             )
         return found
 
+    def _by_blocks(self, found: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
+        """Change, by blocks, those parameters that can be; the others come back, also those that share memory."""
+        memories = Counter([id(memory_of(theta.data)) for theta, _ in found])
+        changes, others = [], []
+        for theta, hyper in found:
+            array, g = theta.data, theta.grad.data
+            state = self._state_of(theta, array, hyper) if type(array) is ndarray and array.dtype.kind == "f" else {}
+            if memories[id(memory_of(array))] > 1 or not fits(array, g, state, self.moments_of(hyper)):
+                others.append((theta, hyper))
+                continue
+            if id(memory_of(g)) in memories:  # a block written would be another block's gradient
+                g = g.copy()
+            changes.append(Change(theta, writable_leaf(theta), g, state, hyper))
+        try:
+            for change in changes:
+                if "step" in change.state:
+                    change.state["step"] += 1
+            self._blocks.step(changes, self._apply)
+        finally:
+            for change in changes:
+                note_leaf(change.theta)
+        return others
+
     def _change(self, theta: Any, hyper: dict[str, Any]) -> None:
         g = theta.grad.data
 
@@ -179,11 +217,20 @@ class Optimizer:
         write_leaf(theta, write)
 
     def _descend(self, key: Any, theta: Any, g: Any, hyper: dict[str, Any]) -> None:
+        state = self._state_of(key, theta, hyper)
+        if "step" in state:
+            state["step"] += 1
+        self._apply(theta, g, state, hyper)
+
+    def _state_of(self, key: Any, theta: Any, hyper: dict[str, Any]) -> dict[str, Any]:
+        """What is remembered of a parameter; at its first step, what that begins as."""
         state = self.state.get(key)
         if state is None:
             state = self.state[key] = self.init(theta, hyper)
-        if "step" in state:
-            state["step"] += 1
+        return state
+
+    def _apply(self, theta: Any, g: Any, state: dict[str, Any], hyper: dict[str, Any]) -> None:
+        """The update of a parameter, or of a block of one or more, in the direction and with the decay of a group."""
         if hyper.get("maximize"):
             g = -g
         self.update(theta, self.decayed(theta, g, hyper), state, **hyper)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.ops import copy
 from tensorgrad.optim.optimizer import Optimizer
 
@@ -27,6 +28,7 @@ class SGD(Optimizer):
     [0.5, -1.0]
     """
 
+    elementwise = True
     numbers: Mapping[str, float] = {}
 
     def __init__(
@@ -74,10 +76,9 @@ class SGD(Optimizer):
             if b is None:
                 b = state["momentum_buffer"] = copy(g)
             else:
-                b *= momentum
-                b += (1 - dampening) * g
+                blend(b, momentum, g, 1 - dampening)
             g = g + momentum * b if nesterov else b
-        theta -= lr * g
+        blend(theta, 1, g, -lr)
 
 
 class ProximalSGD(Optimizer):
@@ -98,11 +99,12 @@ class ProximalSGD(Optimizer):
     [0.75, 0.0]
     """
 
+    elementwise = True
     numbers: Mapping[str, float] = {}
 
     def __init__(self, params: Iterable[Any], lr: float = 1e-3, l1: float = 1e-3, weight_decay: float = 0.0) -> None:
         super().__init__(params, {"lr": lr, "l1": l1, "weight_decay": weight_decay})
 
     def update(self, theta: Any, g: Any, state: dict[str, Any], *, lr: float, l1: float, **_: Any) -> None:
-        theta -= lr * g
+        blend(theta, 1, g, -lr)
         theta -= namespace(theta).clip(theta, -lr * l1, lr * l1)

@@ -95,7 +95,7 @@ def test_a_child_forked_inside_the_block_is_outside():
 def test_where_there_is_no_openblas_nothing_is_done(monkeypatch):
     monkeypatch.setattr(blas, "_threads", blas._Threads())
     monkeypatch.setattr(blas, "_one_thread", blas._OneThread())
-    monkeypatch.setattr(blas, "_libraries", list)
+    monkeypatch.setattr(blas, "libraries", list)
     assert blas.blas_threads() is None
     assert blas.allowed_threads() is None
     blas.set_blas_threads(2)

@@ -7,6 +7,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.backend import default_device
+from tensorgrad.optim import blocks
 from tests.optim.trajectories import import_torch, leaves, starts
 
 
@@ -42,6 +43,46 @@ def test_the_norm_is_clipped_as_in_pytorch(norm_type, max_norm):
     assert float(mine) == pytest.approx(float(other), rel=1e-12)
     same_gradients(theta, reference)
     assert all(each.grad.data is array for each, array in zip(theta, arrays, strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_blocks_are_clipped_as_whole_gradients_are(monkeypatch, dtype):
+    monkeypatch.setattr(blocks, "BLOCK_BYTES", 128)
+    monkeypatch.setattr(blocks, "SHARED_FROM", 1)
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=shape).astype(dtype) for shape in ((7, 30), (3,), (), (0, 2), (20, 5))]
+    arrays[-1] = np.asfortranarray(arrays[-1])
+    arrays.append(arrays[0][:, ::2])
+    arrays.append(np.broadcast_to(arrays[1], (4, 3)))
+    together = np.concatenate([each.ravel() for each in arrays]).astype("float64")
+    for clip, expected in (
+        (
+            lambda them: tg.optim.clip_grad_norm_(them, 2.0),
+            [each * (2.0 / np.linalg.norm(together)) for each in arrays],
+        ),
+        (lambda them: tg.optim.clip_grad_norm_(them, 1e3), arrays),
+        (lambda them: tg.optim.clip_grad_value_(them, 0.5), [np.clip(each, -0.5, 0.5) for each in arrays]),
+    ):
+        theta = leaves(arrays)
+        for each, array in zip(theta, arrays, strict=True):
+            each.grad = here(array.copy(order="K"))
+            if each.device == "cpu":
+                each.grad.data = array if not array.flags.writeable else array.copy(order="K")
+        norm = clip(theta)
+        if norm is not None:
+            assert float(norm) == pytest.approx(np.linalg.norm(together), rel=1e-6)
+        for each, values in zip(theta, expected, strict=True):
+            np.testing.assert_allclose(np.asarray(each.grad.tolist()).reshape(values.shape), values, rtol=1e-5)
+
+
+def test_a_norm_below_the_bound_leaves_gradients_as_they_are():
+    theta = with_gradients()
+    loss = (theta[0] ** 3).sum()
+    loss.backward(create_graph=True)
+    square = (theta[0].grad * theta[0].grad).sum()
+    tg.optim.clip_grad_norm_(theta, 1e6)
+    if theta[0].device == "cpu":
+        square.backward()  # nothing was written over
 
 
 def test_values_are_clipped_as_in_pytorch():
