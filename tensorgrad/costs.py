@@ -57,9 +57,14 @@ PER_ELEMENT = {
     "softmax": 5,  # and the quotient
     "log_softmax": 5,
     "softmax_cross_entropy": 5,
+    "softmax_back": 4,  # product, sum, difference, product
+    "log_softmax_back": 4,
+    "softmax_cross_entropy_back": 2,
     "rms_norm_rows": 4,  # square, sum, scale, weight
     "layer_norm_rows": 7,  # sum, difference, square, sum, scale, weight, bias
-    "batch_norm_train": 7,
+    **dict.fromkeys(("group_norm_parts", "batch_norm_train"), 7),
+    "rms_norm_rows_back": 9,  # the norm again, two products and sums, the weight, and three terms
+    **dict.fromkeys(("layer_norm_rows_back", "group_norm_parts_back", "batch_norm_train_back"), 12),
 }
 
 

@@ -53,7 +53,7 @@ class Op:
         self.elementwise = blocks == "all"
         self.linear = linear
         own = self.module.startswith("tensorgrad.")
-        self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name)) if own else {}
+        self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name, kernel)) if own else {}
 
         self.parameters = list(inspect.signature(kernel).parameters.values())[1:]
         for p in self.parameters:

@@ -33,6 +33,7 @@ FLOORS: list[set[str]] = [
     {"definition"},
     {"call_body"},
     {"primitive"},
+    {"composed"},
     {"ops/arrays"},
     {"ops/analytic", "ops/elementwise"},
     {"ops/arithmetic"},

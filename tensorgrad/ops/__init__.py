@@ -3,6 +3,9 @@
 This package is itself a namespace of arrays: a kernel runs over it as over NumPy, with tensors for operands.
 """
 
+import sys
+
+from tensorgrad.composed import compose_over
 from tensorgrad.ops import fft as fft
 from tensorgrad.ops import linalg as linalg
 from tensorgrad.ops.activation import (
@@ -17,6 +20,7 @@ from tensorgrad.ops.activation import (
     hardtanh,
     leaky_relu,
     log_softmax,
+    log_softmax_back,
     logsigmoid,
     mish,
     prelu,
@@ -26,6 +30,7 @@ from tensorgrad.ops.activation import (
     sigmoid,
     silu,
     softmax,
+    softmax_back,
     softmin,
     softplus,
     softsign,
@@ -221,6 +226,7 @@ from tensorgrad.ops.loss import (
     nll_loss,
     sigmoid_cross_entropy,
     softmax_cross_entropy,
+    softmax_cross_entropy_back,
     squared_hinge_loss,
 )
 from tensorgrad.ops.matrices import (
@@ -235,16 +241,21 @@ from tensorgrad.ops.matrices import (
 from tensorgrad.ops.normalization import (
     batch_norm,
     batch_norm_train,
+    batch_norm_train_back,
     batch_norm_update,
     group_norm,
+    group_norm_parts,
+    group_norm_parts_back,
     instance_norm,
     instance_norm_update,
     layer_norm,
     layer_norm_rows,
+    layer_norm_rows_back,
     local_response_norm,
     normalize,
     rms_norm,
     rms_norm_rows,
+    rms_norm_rows_back,
 )
 from tensorgrad.ops.numerical import (
     convolve,
@@ -366,6 +377,8 @@ from tensorgrad.ops.sorting import (
 from tensorgrad.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 from tensorgrad.ops.windows import fold, fold_windows, unfold, unfold_windows
 
+compose_over(sys.modules[__name__])
+
 __all__ = [
     "abs",
     "acos",
@@ -398,6 +411,7 @@ __all__ = [
     "avg_pool3d",
     "batch_norm",
     "batch_norm_train",
+    "batch_norm_train_back",
     "batch_norm_update",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
@@ -495,6 +509,8 @@ __all__ = [
     "greater_equal",
     "grid_sample",
     "group_norm",
+    "group_norm_parts",
+    "group_norm_parts_back",
     "half_dft",
     "half_dft_inverse",
     "hardsigmoid",
@@ -526,6 +542,7 @@ __all__ = [
     "largest_of_segments",
     "layer_norm",
     "layer_norm_rows",
+    "layer_norm_rows_back",
     "leaky_relu",
     "less",
     "less_equal",
@@ -536,6 +553,7 @@ __all__ = [
     "log2",
     "log10",
     "log_softmax",
+    "log_softmax_back",
     "logaddexp",
     "logcumsumexp",
     "logical_and",
@@ -608,6 +626,7 @@ __all__ = [
     "result_type",
     "rms_norm",
     "rms_norm_rows",
+    "rms_norm_rows_back",
     "roll",
     "round",
     "running_logsumexp",
@@ -631,7 +650,9 @@ __all__ = [
     "slogdet",
     "smooth_l1_loss",
     "softmax",
+    "softmax_back",
     "softmax_cross_entropy",
+    "softmax_cross_entropy_back",
     "softmin",
     "softplus",
     "softsign",

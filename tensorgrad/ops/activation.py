@@ -6,10 +6,11 @@ from math import pi, sqrt
 from typing import Any
 
 from tensorgrad.backend import Array
+from tensorgrad.composed import composed
 from tensorgrad.ops.analytic import exp, tanh
 from tensorgrad.ops.arithmetic import less, multiply
 from tensorgrad.ops.elementwise import abs, astype, where
-from tensorgrad.ops.reduction import Axis, checked, finite_peak, sum
+from tensorgrad.ops.reduction import Axis, checked, finite_peak
 from tensorgrad.ops.shape import normal_axes, reshape
 from tensorgrad.primitive import op
 
@@ -215,7 +216,14 @@ def softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
     return e / xp.sum(e, axis=axis, keepdims=True)
 
 
-softmax.vjp(x=lambda g, out, axis: out * (g - sum(g * out, axis=axis, keepdims=True)))
+@composed
+@op
+def softmax_back(xp: Any, g: Array, p: Array, axis: Axis = -1) -> Array:
+    """The gradient of softmax from its result p.   (...), (...) -> (...)"""
+    return p * (g - xp.sum(g * p, axis=axis, keepdims=True))
+
+
+softmax.vjp(x=lambda g, out, axis: softmax_back(g, out, axis))
 
 
 @op(lift="floating")
@@ -231,7 +239,14 @@ def log_softmax(xp: Any, x: Array, /, axis: Axis = -1) -> Array:
     return shifted - xp.log(xp.sum(xp.exp(shifted), axis=axis, keepdims=True))
 
 
-log_softmax.vjp(x=lambda g, out, axis: g - exp(out) * sum(g, axis=axis, keepdims=True))
+@composed
+@op
+def log_softmax_back(xp: Any, g: Array, log_p: Array, axis: Axis = -1) -> Array:
+    """The gradient of log_softmax from its result log_p.   (...), (...) -> (...)"""
+    return g - xp.exp(log_p) * xp.sum(g, axis=axis, keepdims=True)
+
+
+log_softmax.vjp(x=lambda g, out, axis: log_softmax_back(g, out, axis))
 
 
 # ── compositions ────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tensorgrad.backend import Array, is_array, move, to_numpy
+from tensorgrad.composed import composed
 from tensorgrad.ops.activation import log_softmax, relu, sigmoid, softplus
 from tensorgrad.ops.analytic import exp, log
 from tensorgrad.ops.arrays import device_of
@@ -81,13 +82,16 @@ def softmax_cross_entropy(xp: Any, logits: Array, labels: Array) -> Any:
     return xp.squeeze(xp.log(total) - picked, axis=-1), e / total
 
 
-def _softmax_cross_entropy_dx(g: Array, p: Array, labels: Array) -> Array:
-    rows = expand_dims(g, axis=-1)
-    hot = one_hot(labels, p.shape[-1], dtype=p.dtype)
-    return rows * p - rows * hot
+@composed
+@op
+def softmax_cross_entropy_back(xp: Any, g: Array, p: Array, labels: Array) -> Array:
+    """The gradient of softmax_cross_entropy, p - 1 at the label for each row.   (n,), (n, c), (n,) int -> (n, c)"""
+    classes = xp.arange(p.shape[-1], dtype=labels.dtype, device=labels.device)
+    hot = xp.astype(xp.expand_dims(labels, axis=-1) == classes, p.dtype)
+    return xp.expand_dims(g, axis=-1) * (p - hot)
 
 
-softmax_cross_entropy.vjp(logits=_softmax_cross_entropy_dx)
+softmax_cross_entropy.vjp(logits=lambda g, p, labels: softmax_cross_entropy_back(g, p, labels))
 
 
 def cross_entropy(

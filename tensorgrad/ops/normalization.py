@@ -10,6 +10,7 @@ from math import prod
 from typing import Any
 
 from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.composed import composed
 from tensorgrad.ops.analytic import sqrt
 from tensorgrad.ops.arrays import arange, device_of, finfo
 from tensorgrad.ops.elementwise import astype, maximum
@@ -30,40 +31,48 @@ def _scaled(xhat: Array, weight: Array | None, bias: Array | None) -> Array:
 # ── over trailing axes ──────────────────────────────────────────────────────────────────────────────────────
 
 
-@op(saves=("xhat", "rstd"), blocks="rows", lift="floating")
+@op(saves=("average", "rstd"), blocks="rows", lift="floating")
 def layer_norm_rows(xp: Any, x: Array, weight: Array = None, bias: Array = None, eps: float = 1e-5) -> Any:
     """Normalise each row, then scale and shift.   (..., d), (d,) or None, (d,) or None -> (..., d)"""
-    centred = x - xp.mean(x, axis=-1, keepdims=True)
+    average = xp.mean(x, axis=-1, keepdims=True)
+    centred = x - average
     rstd = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + eps)
-    xhat = centred * rstd
-    return _scaled(xhat, weight, bias), xhat, rstd
+    return _scaled(centred * rstd, weight, bias), average, rstd
 
 
-def _layer_norm_dx(g: Array, weight: Array, xhat: Array, rstd: Array) -> Array:
-    if weight is not None:
-        g = g * weight
-    along = mean(g * xhat, axis=-1, keepdims=True)
-    return rstd * (g - mean(g, axis=-1, keepdims=True) - xhat * along)
+@composed
+@op(results=3)
+def layer_norm_rows_back(xp: Any, g: Array, x: Array, average: Array, rstd: Array, weight: Array = None) -> Any:
+    """The gradients of layer_norm_rows.   2 of (..., d), 2 of (..., 1), (d,) -> (..., d), (d,), (d,)"""
+    xhat = (x - average) * rstd
+    h = g if weight is None else g * weight
+    along = xp.mean(h * xhat, axis=-1, keepdims=True)
+    rows = tuple(range(len(x.shape) - 1))
+    d_x = rstd * (h - xp.mean(h, axis=-1, keepdims=True) - xhat * along)
+    return d_x, xp.sum(g * xhat, axis=rows), xp.sum(g, axis=rows)
 
 
-layer_norm_rows.vjp(x=_layer_norm_dx, weight=lambda g, xhat: g * xhat, bias=lambda g: g)
+layer_norm_rows.vjp(joint=lambda g, x, weight, average, rstd: layer_norm_rows_back(g, x, average, rstd, weight))
 
 
-@op(saves=("xhat", "rstd"), blocks="rows", lift="floating")
+@op(saves=("rstd",), blocks="rows", lift="floating")
 def rms_norm_rows(xp: Any, x: Array, weight: Array = None, eps: float = 1e-6) -> Any:
     """Divide each row by its root mean square, then scale.   (..., d), (d,) or None -> (..., d)"""
     rstd = 1.0 / xp.sqrt(xp.mean(x * x, axis=-1, keepdims=True) + eps)
+    return _scaled(x * rstd, weight, None), rstd
+
+
+@composed
+@op(results=2)
+def rms_norm_rows_back(xp: Any, g: Array, x: Array, rstd: Array, weight: Array = None) -> Any:
+    """The gradients of rms_norm_rows.   2 of (..., d), (..., 1), (d,) -> (..., d), (d,)"""
     xhat = x * rstd
-    return _scaled(xhat, weight, None), xhat, rstd
+    h = g if weight is None else g * weight
+    d_x = rstd * (h - xhat * xp.mean(h * xhat, axis=-1, keepdims=True))
+    return d_x, xp.sum(g * xhat, axis=tuple(range(len(x.shape) - 1)))
 
 
-def _rms_norm_dx(g: Array, weight: Array, xhat: Array, rstd: Array) -> Array:
-    if weight is not None:
-        g = g * weight
-    return rstd * (g - xhat * mean(g * xhat, axis=-1, keepdims=True))
-
-
-rms_norm_rows.vjp(x=_rms_norm_dx, weight=lambda g, xhat: g * xhat)
+rms_norm_rows.vjp(joint=lambda g, x, weight, rstd: rms_norm_rows_back(g, x, rstd, weight))
 
 
 def _trailing(x: Any, normalized_shape: Any, what: str, **affine: Any) -> tuple[Any, list[Any]]:
@@ -122,6 +131,16 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
 # ── over channels ───────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _all_but_channels(x: Any) -> tuple[int, ...]:
+    return (0, *range(2, len(x.shape)))
+
+
+def _by_channel(xp: Any, ndim: int, *values: Any) -> list[Any]:
+    """Values per channel, in the shape that broadcasts against (n, c, ...); None stays None."""
+    shape = (1, -1) + (1,) * (ndim - 2)
+    return [each if each is None else xp.reshape(each, shape) for each in values]
+
+
 def _channelwise(v: Array, ndim: int) -> Array:
     """A value per channel, in the shape that broadcasts against (n, c, ...)."""
     return reshape(v, (1, -1) + (1,) * (ndim - 2))
@@ -159,50 +178,85 @@ def group_norm(x: Any, num_groups: int, weight: Any = None, bias: Any = None, ep
     _check_channels(x, "group_norm", weight=weight, bias=bias)
     if num_groups < 1 or x.shape[1] % num_groups:
         raise ValueError(f"group_norm: {x.shape[1]} channels cannot be cut into num_groups = {num_groups} equal groups")
-    shape = tuple(x.shape)
-    rows = reshape(x, (shape[0], num_groups, prod(shape[1:]) // num_groups))
-    return _affine(reshape(layer_norm_rows(rows, None, None, eps), shape), weight, bias)
+    return group_norm_parts(x, weight, bias, num_groups, eps)
 
 
-@op(results=3, saves=("xhat", "rstd"), lift="floating")
+@op(saves=("average", "rstd"), lift="floating")
+def group_norm_parts(
+    xp: Any, x: Array, weight: Array = None, bias: Array = None, num_groups: int = 1, eps: float = 1e-5
+) -> Any:
+    """Normalise groups of channels, then scale and shift by channel.   (n, c, ...), (c,), (c,) -> (n, c, ...)"""
+    rows = xp.reshape(x, (x.shape[0], num_groups, -1))
+    average = xp.mean(rows, axis=-1, keepdims=True)
+    centred = rows - average
+    rstd = 1.0 / xp.sqrt(xp.mean(centred * centred, axis=-1, keepdims=True) + eps)
+    xhat = xp.reshape(centred * rstd, tuple(x.shape))
+    return _scaled(xhat, *_by_channel(xp, len(x.shape), weight, bias)), average, rstd
+
+
+@composed
+@op(results=3)
+def group_norm_parts_back(xp: Any, g: Array, x: Array, average: Array, rstd: Array, weight: Array = None) -> Any:
+    """The gradients of group_norm_parts.   2 of (n, c, ...), 2 of (n, groups, 1), (c,) -> (n, c, ...), 2 of (c,)"""
+    grouped = (*average.shape[:2], -1)
+    axes = _all_but_channels(x)
+    xhat = (xp.reshape(x, grouped) - average) * rstd
+    (scale,) = _by_channel(xp, len(x.shape), weight)
+    h = xp.reshape(g if scale is None else g * scale, grouped)
+    d_x = rstd * (h - xp.mean(h, axis=-1, keepdims=True) - xhat * xp.mean(h * xhat, axis=-1, keepdims=True))
+    d_weight = xp.sum(g * xp.reshape(xhat, tuple(x.shape)), axis=axes)
+    return xp.reshape(d_x, tuple(x.shape)), d_weight, xp.sum(g, axis=axes)
+
+
+group_norm_parts.vjp(joint=lambda g, x, weight, average, rstd: group_norm_parts_back(g, x, average, rstd, weight))
+
+
+@op(results=3, saves=("average", "rstd"), lift="floating")
 def batch_norm_train(xp: Any, x: Array, weight: Array = None, bias: Array = None, eps: float = 1e-5) -> Any:
     """Normalise each channel over the batch and all positions.   (n, c, ...), (c,), (c,) -> (n, c, ...), (c,), (c,)
 
     The other results are the mean and the variance, over n, that it was normalised with.
     """
-    axes = (0, *range(2, len(x.shape)))
-    shape = (1, -1) + (1,) * (len(x.shape) - 2)
+    axes = _all_but_channels(x)
     average = xp.mean(x, axis=axes, keepdims=True)
     centred = x - average
     variance = xp.mean(centred * centred, axis=axes, keepdims=True)
     rstd = 1.0 / xp.sqrt(variance + eps)
-    xhat = centred * rstd
-    y = _scaled(
-        xhat,
-        None if weight is None else xp.reshape(weight, shape),
-        None if bias is None else xp.reshape(bias, shape),
-    )
-    return y, xp.reshape(average, (-1,)), xp.reshape(variance, (-1,)), xhat, rstd
+    y = _scaled(centred * rstd, *_by_channel(xp, len(x.shape), weight, bias))
+    return y, xp.reshape(average, (-1,)), xp.reshape(variance, (-1,)), average, rstd
 
 
-def _batch_norm_joint(gs: Any, weight: Array, xhat: Array, rstd: Array, needed: tuple[bool, ...]) -> Any:
-    g, g_mean, g_variance = gs
-    ndim = len(xhat.shape)
-    axes = (0, *range(2, ndim))
-    d_bias = sum(g, axis=axes)
-    d_weight = sum(g * xhat, axis=axes)
-    if not needed[0]:
-        return None, d_weight, d_bias
-    size = 1
-    for axis in axes:
-        size *= xhat.shape[axis]
-    slope = rstd if weight is None else _channelwise(weight, ndim) * rstd
-    shift = slope * _channelwise(d_bias, ndim) - _channelwise(g_mean, ndim)
-    along = slope * _channelwise(d_weight, ndim) - 2 * _channelwise(g_variance, ndim) / rstd
-    return slope * g - (shift + xhat * along) / size, d_weight, d_bias
+@composed
+@op(results=3)
+def batch_norm_train_back(
+    xp: Any,
+    g: Array,
+    g_mean: Array,
+    g_variance: Array,
+    x: Array,
+    average: Array,
+    rstd: Array,
+    weight: Array = None,
+) -> Any:
+    """The gradients of batch_norm_train.   (n, c, ...), 2 of (c,), (n, c, ...), 3 of (c,) -> (n, c, ...), 2 of (c,)
+
+    average and rstd have the axes of x.
+    """
+    axes = _all_but_channels(x)
+    scale, g_mean, g_variance = _by_channel(xp, len(x.shape), weight, g_mean, g_variance)
+    size = prod([x.shape[axis] for axis in axes])
+    xhat = (x - average) * rstd
+    d_bias = xp.sum(g, axis=axes, keepdims=True)
+    d_weight = xp.sum(g * xhat, axis=axes, keepdims=True)
+    slope = rstd if scale is None else scale * rstd
+    along = slope * d_weight - 2 * g_variance / rstd
+    d_x = slope * g - (slope * d_bias - g_mean + xhat * along) / size
+    return d_x, xp.reshape(d_weight, (-1,)), xp.reshape(d_bias, (-1,))
 
 
-batch_norm_train.vjp(joint=_batch_norm_joint)
+batch_norm_train.vjp(
+    joint=lambda g, x, weight, average, rstd: batch_norm_train_back(*g, x, average, rstd, weight),
+)
 
 
 def _batch_size(x: Any, what: str) -> int:

@@ -69,6 +69,20 @@ CASES = [
     ),
     case(ops.softmax, _softmax, x=reals(dims="n m k"), axis=axes(none=False)),
     case(ops.log_softmax, lambda x, axis: np.log(_softmax(x, axis)), x=reals(dims="n m k"), axis=axes(none=False)),
+    case(
+        ops.softmax_back,
+        lambda g, p, axis: g * p - p * np.sum(g * p, axis=axis, keepdims=True),
+        g=reals(dims="n m k"),
+        p=reals(0.1, 1.0, "n m k"),
+        axis=st.sampled_from([-1, 0, (1, 2)]),
+    ),
+    case(
+        ops.log_softmax_back,
+        lambda g, log_p, axis: g - np.sum(g, axis=axis, keepdims=True) * np.exp(log_p),
+        g=reals(dims="n m k"),
+        log_p=reals(-2, 0, "n m k"),
+        axis=st.sampled_from([-1, 0, (1, 2)]),
+    ),
     case(ops.selu, _selu, x=reals(avoid=(0.0,))),
     case(
         ops.celu,

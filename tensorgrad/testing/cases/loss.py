@@ -107,6 +107,13 @@ CASES = [
         _rows=("logits", "labels"),
     ),
     case(
+        ops.softmax_cross_entropy_back,
+        lambda g, p, labels: g[:, None] * (p - np.eye(p.shape[1])[labels]),
+        g=reals(dims="n"),
+        p=reals(0.1, 1.0, "n c"),
+        labels=integers(0, "c", "n"),
+    ),
+    case(
         ops.cross_entropy,
         _of_indices,
         logits=reals(dims="n c"),

@@ -99,6 +99,50 @@ def _normalize(x: Any, axis: int, p: float = 2.0) -> Any:
     return x / np.linalg.norm(x, ord=p, axis=axis, keepdims=True)
 
 
+def _layer_norm_back(g: Any, x: Any, average: Any, rstd: Any, weight: Any = 1.0) -> tuple[Any, ...]:
+    """Row by row, by the Jacobian of (x - average) rstd, with both moving with x."""
+    xhat, h = (x - average) * rstd, g * weight
+    d = x.shape[-1]
+    d_x = [
+        r * (np.eye(d) - 1 / d - np.outer(xh, xh) / d) @ hh
+        for r, xh, hh in zip(rstd.reshape(-1), xhat.reshape(-1, d), h.reshape(-1, d), strict=True)
+    ]
+    rows = tuple(range(x.ndim - 1))
+    return np.reshape(d_x, x.shape), (g * xhat).sum(rows), g.sum(rows)
+
+
+def _rms_norm_back(g: Any, x: Any, rstd: Any, weight: Any = 1.0) -> tuple[Any, ...]:
+    d, xhat = x.shape[-1], x * rstd
+    rows = zip(rstd.reshape(-1), xhat.reshape(-1, d), (g * weight).reshape(-1, d), strict=True)
+    d_x = [r * (np.eye(d) - np.outer(xh, xh) / d) @ h for r, xh, h in rows]
+    return np.reshape(d_x, x.shape), (g * xhat).sum(tuple(range(x.ndim - 1)))
+
+
+def _group_norm_back(g: Any, x: Any, average: Any, rstd: Any, weight: Any = None) -> tuple[Any, ...]:
+    axes = _batch_axes(x)
+    grouped = (*average.shape[:2], x.size // rstd.size)
+    h = _by_channel(g, weight, None).reshape(grouped)
+    d_x = _layer_norm_back(h, x.reshape(grouped), average, rstd)[0].reshape(x.shape)
+    xhat = ((x.reshape(grouped) - average) * rstd).reshape(x.shape)
+    return d_x, (g * xhat).sum(axes), g.sum(axes)
+
+
+def _batch_norm_back(
+    g: Any, g_mean: Any, g_variance: Any, x: Any, average: Any, rstd: Any, weight: Any = None
+) -> tuple[Any, ...]:
+    """The mean moves x / m per element, the variance 2 (x - mean) / m."""
+    axes, shape = _batch_axes(x), average.shape
+    m = x.size // average.size
+    rows = np.moveaxis(x, 1, 0).reshape(x.shape[1], m)
+    gs = np.moveaxis(_by_channel(g, weight, None), 1, 0).reshape(x.shape[1], m)
+    d_rows = _layer_norm_back(gs, rows, average.reshape(-1, 1), rstd.reshape(-1, 1))[0]
+    moved = np.moveaxis(x, 1, 0).shape
+    d_x = np.moveaxis(d_rows.reshape(moved), 0, 1)
+    xhat = (x - average) * rstd
+    by_moments = g_mean.reshape(shape) / m + 2 * g_variance.reshape(shape) * (x - average) / m
+    return d_x + by_moments, (g * xhat).sum(axes), g.sum(axes)
+
+
 _wide = {"d": (2, 4), "n": (2, 3), "b": (1, 3)}
 _x = reals(-2, 2, "n c h w", distinct=True)
 _channel = {"weight": reals(dims="c"), "bias": reals(dims="c")}
@@ -153,6 +197,69 @@ CASES = [
             _name=f"{op.__name__} with a large eps",
         )
         for op, axes in ((ops.batch_norm_update, (0, 2)), (ops.instance_norm_update, (2,)))
+    ],
+    *[
+        case(
+            ops.layer_norm_rows_back,
+            _layer_norm_back,
+            g=reals(dims="b n d"),
+            x=reals(dims="b n d"),
+            average=reals(dims="b n 1"),
+            rstd=reals(0.5, 2.0, "b n 1"),
+            **more,
+            _name=f"layer_norm_rows_back{name}",
+        )
+        for more, name in (({"weight": reals(dims="d")}, ""), ({}, " without a weight"))
+    ],
+    *[
+        case(
+            ops.rms_norm_rows_back,
+            _rms_norm_back,
+            g=reals(dims="b n d"),
+            x=reals(dims="b n d"),
+            rstd=reals(0.5, 2.0, "b n 1"),
+            **more,
+            _name=f"rms_norm_rows_back{name}",
+        )
+        for more, name in (({"weight": reals(dims="d")}, ""), ({}, " without a weight"))
+    ],
+    case(
+        ops.group_norm_parts,
+        lambda x, weight, bias, num_groups: _group_norm(x, num_groups, weight, bias),
+        x=reals(-2, 2, "n 4 h", distinct=True),
+        weight=reals(dims="4"),
+        bias=reals(dims="4"),
+        num_groups=2,
+        _sizes={"n": (2, 3), "h": (2, 3)},
+    ),
+    *[
+        case(
+            ops.group_norm_parts_back,
+            _group_norm_back,
+            g=reals(dims="n 4 h"),
+            x=reals(dims="n 4 h"),
+            average=reals(dims="n 2 1"),
+            rstd=reals(0.5, 2.0, "n 2 1"),
+            **more,
+            _sizes={"n": (1, 3), "h": (1, 3)},
+            _name=f"group_norm_parts_back{name}",
+        )
+        for more, name in (({"weight": reals(dims="4")}, ""), ({}, " without a weight"))
+    ],
+    *[
+        case(
+            ops.batch_norm_train_back,
+            _batch_norm_back,
+            g=reals(dims="n c h"),
+            g_mean=reals(dims="c"),
+            g_variance=reals(dims="c"),
+            x=reals(dims="n c h"),
+            average=reals(dims="1 c 1"),
+            rstd=reals(0.5, 2.0, "1 c 1"),
+            **more,
+            _name=f"batch_norm_train_back{name}",
+        )
+        for more, name in (({"weight": reals(dims="c")}, ""), ({}, " without a weight"))
     ],
     case(
         ops.normalize,
