@@ -120,21 +120,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if False:",
     ): "where no letter is missing, the shape is right already",
     (
-        "loss._softmax_cross_entropy_dx",
-        "rows = expand_dims(g, axis=-1)",
-        "rows = expand_dims(g, axis=1)",
-    ): "g has one axis",
-    (
-        "loss._softmax_cross_entropy_dx",
-        "hot = one_hot(labels, p.shape[-1], dtype=p.dtype)",
-        "hot = one_hot(labels, p.shape[1], dtype=p.dtype)",
-    ): "p has two axes",
-    (
-        "normalization._batch_norm_joint",
-        "if not needed[0]:",
-        "if False:",
-    ): "a gradient that nobody asked for is dropped by the sweep",
-    (
         "reduction.spread",
         "return g if keepdims else reshape(g, kept_shape(shape, axis))",
         "return reshape(g, kept_shape(shape, axis))",

@@ -215,9 +215,7 @@ def _batch_norm_train(xp: Any, x: Any, weight: Any = None, bias: Any = None, eps
         return NotImplemented
     n, c = x.shape[:2]
     rows, shape = _rows_of(x), (1, c) + (1,) * (x.ndim - 2)
-    average, variance = _statistics(
-        rows, lambda sums: _by_channel(sums, n), lambda each: np.tile(each, n), x.size // c
-    )
+    average, variance = _statistics(rows, lambda sums: _by_channel(sums, n), lambda each: np.tile(each, n), x.size // c)
     rstd = 1 / np.sqrt(variance + eps)
     factor = rstd if weight is None else rstd * weight
     shift = -average * factor if bias is None else bias - average * factor
@@ -251,7 +249,7 @@ def _group_norm_parts(
 ) -> Any:
     if not is_plain(x, weight, bias):
         return NotImplemented
-    (n, c), per = x.shape[:2], x.shape[1] // num_groups
+    (n, _c), per = x.shape[:2], x.shape[1] // num_groups
     rows = _rows_of(x)
     average, variance = _statistics(
         rows, lambda sums: sums.reshape(-1, per).sum(axis=1), lambda each: np.repeat(each, per), rows.shape[1] * per

@@ -25,7 +25,7 @@ _ENOUGH_TO_SUBTRACT = 1e-4
 
 
 def _exponentials(x: Any, shifted: Any, e: Any, enough: float) -> tuple[Any, Any]:
-    """x - peak into shifted, exp of it into e, which may be shifted.   2-D -> (sum of each row of e, peaks as (n, 1))"""
+    """x - peak into shifted, exp of it into e, which may be shifted.   2-D -> (sums of rows of e, peaks)"""
     ones = np.ones(x.shape[1], x.dtype)
     peak = x.max()
     if np.isfinite(peak):

@@ -3,9 +3,9 @@
 This package is itself a namespace of arrays: a kernel runs over it as over NumPy, with tensors for operands.
 """
 
-import sys
+import sys as _sys
 
-from tensorgrad.composed import compose_over
+from tensorgrad import composed as _composed
 from tensorgrad.ops import fft as fft
 from tensorgrad.ops import linalg as linalg
 from tensorgrad.ops.activation import (
@@ -377,7 +377,7 @@ from tensorgrad.ops.sorting import (
 from tensorgrad.ops.unpooling import max_unpool1d, max_unpool2d, max_unpool3d
 from tensorgrad.ops.windows import fold, fold_windows, unfold, unfold_windows
 
-compose_over(sys.modules[__name__])
+_composed.compose_over(_sys.modules[__name__])
 
 __all__ = [
     "abs",

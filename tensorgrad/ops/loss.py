@@ -10,7 +10,7 @@ from tensorgrad.ops.activation import log_softmax, relu, sigmoid, softplus
 from tensorgrad.ops.analytic import exp, log
 from tensorgrad.ops.arrays import device_of
 from tensorgrad.ops.elementwise import astype, maximum, where
-from tensorgrad.ops.indexing import array_of, one_hot, take, take_along_axis
+from tensorgrad.ops.indexing import array_of, take, take_along_axis
 from tensorgrad.ops.reduction import finite_peak, mean, sum
 from tensorgrad.ops.shape import broadcast_shapes, expand_dims, moveaxis, reshape
 from tensorgrad.primitive import op

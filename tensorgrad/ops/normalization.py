@@ -17,7 +17,7 @@ from tensorgrad.ops.elementwise import astype, maximum
 from tensorgrad.ops.indexing import wrapped_as
 from tensorgrad.ops.matrices import vector_norm
 from tensorgrad.ops.products import matmul
-from tensorgrad.ops.reduction import mean, sum, var
+from tensorgrad.ops.reduction import mean, var
 from tensorgrad.ops.shape import expand_dims, reshape
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced

@@ -55,9 +55,8 @@ def test_many_rows_in_any_layout(name):
     found, expected = both(OPS[name], x)
     assert np.allclose(found, expected, rtol=1e-5, atol=1e-6)
     g = generator.normal(size=x.shape).astype("float32")
-    for back, forward in ((ops.softmax_back, expected), (ops.log_softmax_back, expected)):
-        found, composed = both(back, g, forward)
-        assert np.allclose(found, composed, rtol=1e-4, atol=1e-5)
+    found, composed = both(ops.softmax_back if name == "softmax" else ops.log_softmax_back, g, expected)
+    assert np.allclose(found, composed, rtol=1e-4, atol=1e-5)
     turned = np.ascontiguousarray(x[:500].T).T
     found, expected = both(OPS[name], turned)
     assert np.allclose(found, expected, rtol=1e-5, atol=1e-6)
