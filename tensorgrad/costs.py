@@ -88,6 +88,20 @@ def _attention(values: tuple[Any, ...], _: Any) -> Any:
     return scores * (2 * query.shape[-1] + 2 * value.shape[-1] + 6 + extra)
 
 
+def _attention_back(values: tuple[Any, ...], _: Any) -> Any:
+    """The scores again, the gradient of the weights, and the three results are products of each score."""
+    _, query, key, value = values[:4]
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    return scores * (6 * query.shape[-1] + 4 * value.shape[-1] + 6)
+
+
+def _attention_mask_back(values: tuple[Any, ...], _: Any) -> Any:
+    """The scores again, and the gradient of the weights."""
+    _, query, key, value = values[:4]
+    scores = prod(query.shape[:-1]) * key.shape[-2]
+    return scores * (2 * query.shape[-1] + 2 * value.shape[-1] + 6)
+
+
 def _windows(values: tuple[Any, ...], result: Any) -> Any:
     return size(result) * prod(values[1])
 
@@ -128,6 +142,8 @@ RULES: dict[str, Rule] = {
     "matmul": _matmul,
     "einsum_parts": _einsum,
     "attention": _attention,
+    "attention_back": _attention_back,
+    "attention_mask_back": _attention_mask_back,
     "correlate_windows": lambda values, result: 2 * size(result) * prod(values[1].shape[1:]),
     "correlate_windows_x": lambda values, _: 2 * size(values[0]) * prod(values[1].shape[1:]),
     "correlate_windows_weight": lambda values, result: 2 * size(values[1]) * prod(result.shape[1:]),

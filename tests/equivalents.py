@@ -31,16 +31,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return g * x2 * where(flat, 2.0, x1) ** (x2 - 1)",
     ): "any number but 0 will do: it is multiplied by an exponent of 0",
     (
-        "attention._attention_joint",
-        "d_keep = p * d_p if needed[4] else None",
-        "d_keep = p * d_p",
-    ): "a gradient that nobody asked for is dropped by the sweep",
-    (
-        "attention._attention_joint",
-        "if not (needed[0] or needed[1] or needed[3]):",
-        "if False:",
-    ): "as for d_keep",
-    (
         "elementwise.abs.x",
         "g * sign(conj(x)) if x.dtype.kind == 'c' else g * sign(x)",
         "g * sign(conj(x))",

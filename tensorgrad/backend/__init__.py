@@ -1,5 +1,6 @@
 """Arrays: which library they belong to, which device they are on, and the kernels special to one library."""
 
+from tensorgrad.backend import attention_kernels as attention_kernels
 from tensorgrad.backend import contraction_kernels as contraction_kernels
 from tensorgrad.backend import convolution_kernels as convolution_kernels
 from tensorgrad.backend import convolve_kernels as convolve_kernels

@@ -20,8 +20,9 @@ def _is_last(axis: Any, x: Any) -> bool:
 
 # A row's sum below this is taken again. With a factor of the least normal number's root, all that is 1e-19 (1e-154 in
 # double precision) of the row's largest keeps its digits; a logarithm loses one digit for a factor of 1e-4.
-_ENOUGH = {each: float(np.sqrt(np.finfo(each).tiny)) for each in "fd"}
+ENOUGH = {each: float(np.sqrt(np.finfo(each).tiny)) for each in "fd"}
 _ENOUGH_TO_SUBTRACT = 1e-4
+SMALL = 16.0  # a peak of this size needs no shift: neither do exponentials overflow, nor do sums lose digits
 
 
 def _exponentials(x: Any, shifted: Any, e: Any, enough: float) -> tuple[Any, Any]:
@@ -29,8 +30,12 @@ def _exponentials(x: Any, shifted: Any, e: Any, enough: float) -> tuple[Any, Any
     ones = np.ones(x.shape[1], x.dtype)
     peak = x.max()
     if np.isfinite(peak):
-        np.subtract(x, peak, out=shifted)
-        np.exp(shifted, out=e)
+        if abs(peak) <= SMALL and shifted is e:
+            peak = x.dtype.type(0)
+            np.exp(x, out=e)
+        else:
+            np.subtract(x, peak, out=shifted)
+            np.exp(shifted, out=e)
         total = e @ ones
         if total.min() >= enough:
             return total, peak
@@ -51,7 +56,7 @@ def _softmax(xp: Any, x: Any, axis: Any = -1) -> Any:
 
     def block(s: slice) -> None:
         e = out[s]
-        total, _ = _exponentials(rows[s], e, e, _ENOUGH[e.dtype.char])
+        total, _ = _exponentials(rows[s], e, e, ENOUGH[e.dtype.char])
         np.multiply(e, (1 / total)[:, None], out=e)
 
     over_rows(block, *rows.shape)

@@ -133,6 +133,8 @@ from tensorgrad.ops.arrays import (
 from tensorgrad.ops.arrays import bool_ as bool
 from tensorgrad.ops.attention import (
     attention,
+    attention_back,
+    attention_mask_back,
     scaled_dot_product_attention,
 )
 from tensorgrad.ops.convolution import (
@@ -406,6 +408,8 @@ __all__ = [
     "atan2",
     "atanh",
     "attention",
+    "attention_back",
+    "attention_mask_back",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",

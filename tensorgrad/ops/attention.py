@@ -6,13 +6,12 @@ from math import inf, sqrt
 from typing import Any
 
 from tensorgrad.backend import Array
-from tensorgrad.ops.analytic import exp
-from tensorgrad.ops.arrays import arange, device_of, zeros
+from tensorgrad.composed import composed
+from tensorgrad.ops.arrays import device_of, zeros
 from tensorgrad.ops.dropout import Chance, check_probability, kept_by_chance
 from tensorgrad.ops.elementwise import where
-from tensorgrad.ops.linalg import matmul
-from tensorgrad.ops.reduction import finite_peak, sum
-from tensorgrad.ops.shape import broadcast_shapes, expand_dims, matrix_transpose
+from tensorgrad.ops.reduction import finite_peak
+from tensorgrad.ops.shape import broadcast_shapes
 from tensorgrad.primitive import op
 
 
@@ -25,21 +24,85 @@ def attention(
     bias: Array = None,
     keep: Array = None,
     scale: float = 1.0,
+    causal: bool = False,
 ) -> Any:
     """keep softmax(scale query key^T + bias) value.   (..., l, e), (..., s, e), (..., s, v) -> (..., l, v)
 
-    bias and keep, which may be None, broadcast to (..., l, s). A row whose bias is minus infinity everywhere is 0.
-    What is saved, the logarithm of each row's sum of exponentials, is small: the rule computes the softmax again.
+    bias and keep, which may be None, broadcast to (..., l, s). causal: query i sees keys 0 to i alone. A row that sees
+    nothing, as where its bias is minus infinity, is 0. What is saved, the logarithm of each row's sum of exponentials,
+    is small: the gradient computes the softmax again.
     """
-    scores = xp.matmul(query, xp.matrix_transpose(key)) * scale
-    if bias is not None:
-        scores = scores + bias
+    scores = _scores(xp, query, key, bias, scale, causal)
     peak = finite_peak(xp, scores, -1)
     p = xp.exp(scores - peak)
     total = xp.sum(p, axis=-1, keepdims=True)
     total = total + xp.astype(total == 0.0, total.dtype)  # a row that sees nothing
     p = p / total
     return xp.matmul(p if keep is None else p * keep, value), peak + xp.log(total)
+
+
+def _scores(xp: Any, query: Any, key: Any, bias: Any, scale: float, causal: bool) -> Any:
+    scores = xp.matmul(query, xp.matrix_transpose(key)) * scale
+    if bias is not None:
+        scores = scores + bias
+    if causal:
+        key_place = xp.expand_dims(xp.arange(key.shape[-2], device=key.device), axis=0)
+        query_place = xp.expand_dims(xp.arange(query.shape[-2], device=key.device), axis=1)
+        scores = xp.where(key_place <= query_place, scores, -inf)
+    return scores
+
+
+@composed
+@op(results=3)
+def attention_back(
+    xp: Any,
+    g: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    result: Array,
+    lse: Array,
+    bias: Array = None,
+    keep: Array = None,
+    scale: float = 1.0,
+    causal: bool = False,
+) -> Any:
+    """The gradients of attention for query, key and value.   9 arrays -> (..., l, e), (..., s, e), (..., s, v)
+
+    Dao et al., "FlashAttention", 2022, appendix B.2: with P = softmax, dS = P (dP - rowsum(g result)).
+    """
+    p = xp.exp(_scores(xp, query, key, bias, scale, causal) - lse)
+    d_scores, _ = _scores_back(xp, p, g, value, result, keep)
+    d_scores = d_scores * scale
+    d_value = xp.matmul(xp.matrix_transpose(p if keep is None else p * keep), g)
+    return xp.matmul(d_scores, key), xp.matmul(xp.matrix_transpose(d_scores), query), d_value
+
+
+def _scores_back(xp: Any, p: Any, g: Any, value: Any, result: Any, keep: Any) -> tuple[Any, Any]:
+    """The gradients of the scores, and of keep, from the weights p."""
+    d_p = xp.matmul(g, xp.matrix_transpose(value))
+    d_kept = d_p if keep is None else d_p * keep
+    return p * (d_kept - xp.sum(g * result, axis=-1, keepdims=True)), p * d_p
+
+
+@composed
+@op(results=2)
+def attention_mask_back(
+    xp: Any,
+    g: Array,
+    query: Array,
+    key: Array,
+    value: Array,
+    result: Array,
+    lse: Array,
+    bias: Array = None,
+    keep: Array = None,
+    scale: float = 1.0,
+    causal: bool = False,
+) -> Any:
+    """The gradients of attention for bias and keep, as large as the scores.   8 arrays -> (..., l, s), (..., l, s)"""
+    p = xp.exp(_scores(xp, query, key, bias, scale, causal) - lse)
+    return _scores_back(xp, p, g, value, result, keep)
 
 
 def _attention_joint(
@@ -50,23 +113,15 @@ def _attention_joint(
     bias: Array,
     keep: Array,
     scale: float,
+    causal: bool,
     out: Array,
     lse: Array,
     needed: tuple[bool, ...],
 ) -> Any:
-    """Dao et al., "FlashAttention", 2022, appendix B.2: with P = softmax, dS = P (dP - rowsum(g out))."""
-    scores = matmul(query, matrix_transpose(key)) * scale
-    p = exp((scores if bias is None else scores + bias) - lse)
-    d_p = matmul(g, matrix_transpose(value))
-    d_value = matmul(matrix_transpose(p if keep is None else p * keep), g)
-    d_keep = p * d_p if needed[4] else None
-    if not (needed[0] or needed[1] or needed[3]):
-        return None, None, d_value, None, d_keep
-    if keep is not None:
-        d_p = d_p * keep
-    d_bias = p * (d_p - sum(g * out, axis=-1, keepdims=True))
-    d_scores = d_bias * scale
-    return matmul(d_scores, key), matmul(matrix_transpose(d_scores), query), d_value, d_bias, d_keep
+    given = (g, query, key, value, out, lse, bias, keep, scale, causal)
+    d_query, d_key, d_value = attention_back(*given) if any(needed[:3]) else (None,) * 3
+    d_bias, d_keep = attention_mask_back(*given) if any(needed[3:]) else (None, None)
+    return d_query, d_key, d_value, d_bias, d_keep
 
 
 attention.vjp(joint=_attention_joint)
@@ -107,16 +162,11 @@ def scaled_dot_product_attention(
     check_probability(dropout_p, what, "dropout_p")
     queries, keys, width = shapes[0][-2], shapes[1][-2], shapes[0][-1]
     bias = _mask_bias(attn_mask, (queries, keys), query, what)
-    if is_causal:
-        key_place = expand_dims(arange(keys, device=device_of(query)), axis=0)
-        query_place = expand_dims(arange(queries, device=device_of(query)), axis=1)
-        seen = key_place <= query_place
-        bias = _closed(seen, query) if bias is None else where(seen, bias, -inf)
     keep = None
     if dropout_p:
         weights = (*broadcast_shapes(*[each[:-2] for each in shapes]), queries, keys)
         keep = kept_by_chance(weights, dropout_p, generator, query, what)
-    return attention(query, key, value, bias, keep, 1 / sqrt(width) if scale is None else scale)
+    return attention(query, key, value, bias, keep, 1 / sqrt(width) if scale is None else scale, is_causal)
 
 
 def _closed(may_look: Any, like: Any) -> Any:

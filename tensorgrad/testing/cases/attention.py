@@ -21,6 +21,48 @@ def _attention(query: Any, key: Any, value: Any, bias: Any = 0.0, keep: Any = 1.
     return e / np.where(total == 0, 1, total) * keep @ value
 
 
+def _weights(query: Any, key: Any, lse: Any, bias: Any, scale: float, causal: bool) -> Any:
+    scores = query @ np.swapaxes(key, -1, -2) * scale + bias
+    seen = np.tri(*scores.shape[-2:]) if causal else 1.0
+    return np.exp(scores - lse) * seen
+
+
+def _mask_back(
+    g: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    result: Any,
+    lse: Any,
+    bias: Any = 0.0,
+    keep: Any = 1.0,
+    scale: float = 1.0,
+    causal: bool = False,
+) -> tuple[Any, Any]:
+    p = _weights(query, key, lse, bias, scale, causal)
+    d_p = np.einsum("...lv,...sv->...ls", g, value)
+    return p * d_p * keep - p * np.einsum("...lv,...lv->...l", g, result)[..., None], p * d_p
+
+
+def _back(
+    g: Any,
+    query: Any,
+    key: Any,
+    value: Any,
+    result: Any,
+    lse: Any,
+    bias: Any = 0.0,
+    keep: Any = 1.0,
+    scale: float = 1.0,
+    causal: bool = False,
+) -> tuple[Any, Any, Any]:
+    p = _weights(query, key, lse, bias, scale, causal)
+    d_scores, _ = _mask_back(g, query, key, value, result, lse, bias, keep, scale, causal)
+    d_value = np.einsum("...ls,...lv->...sv", p * keep, g)
+    d_key = np.einsum("...ls,...le->...se", d_scores, query) * scale
+    return np.einsum("...ls,...se->...le", d_scores, key) * scale, d_key, d_value
+
+
 def _scaled(
     query: Any,
     key: Any,
@@ -46,8 +88,35 @@ def _scaled(
 _three = {"query": reals(dims="*b l e"), "key": reals(dims="*b s e"), "value": reals(dims="*b s v")}
 _small = {"l": (1, 3), "s": (1, 3), "e": (1, 2), "v": (1, 2)}
 
+_backward = {
+    "g": reals(dims="b l v"),
+    "query": reals(dims="b l e"),
+    "key": reals(dims="b s e"),
+    "value": reals(dims="b s v"),
+    "result": reals(dims="b l v"),
+    "lse": reals(0.0, 2.0, "b l 1"),
+    "scale": 0.7,
+    "causal": st.booleans(),
+    "_sizes": {**_small, "b": (1, 2)},
+}
+_masks = {"bias": reals(dims="l s"), "keep": reals(0.5, 1.5, "b l s")}
+
 CASES = [
     case(ops.attention, _attention, **_three, scale=0.7, _sizes=_small),
+    case(
+        ops.attention,
+        lambda query, key, value, scale, causal: _scaled(query, key, value, is_causal=causal, scale=scale),
+        **_three,
+        scale=0.7,
+        causal=True,
+        _sizes=_small,
+        _name="attention of what comes before",
+    ),
+    *[
+        case(op, reference, **_backward, **more, _name=f"{op.__name__}{name}")
+        for op, reference in ((ops.attention_back, _back), (ops.attention_mask_back, _mask_back))
+        for more, name in (({}, ""), (_masks, " with bias and weights kept"))
+    ],
     case(
         ops.attention,
         _attention,
