@@ -32,10 +32,10 @@ def test_arrays_and_what_is_not_recorded_take_the_kernel(cube):
 
     x = np.asarray([1.0, 2.0])
     assert cube(x)[0].tolist() == [1.0, 8.0]
-    y, _ = cube(tg.asarray(x))
+    y, _ = cube(tg.asarray(x, device="cpu"))
     assert isinstance(y, tg.Tensor)
     assert not y.requires_grad
-    recorded = tg.asarray(x, requires_grad=True)
+    recorded = tg.asarray(x, device="cpu", requires_grad=True)
     with tg.no_grad():
         cube(recorded)
     assert asked == [np.ndarray] * 3
