@@ -10,8 +10,8 @@ import numpy as np
 
 from tensorgrad.backend import device_of, item, move, namespace, settle
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.parameter_blocks import for_blocks, is_plain
 from tensorgrad.ops import vector_norm
-from tensorgrad.optim.blocks import for_blocks, is_plain
 from tensorgrad.optim.optimizer import parts, whole
 from tensorgrad.tape import Traced
 from tensorgrad.tensor import Tensor, of_array

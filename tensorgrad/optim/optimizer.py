@@ -6,11 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from numpy import ndarray
-
 from tensorgrad.backend import as_array, complex_of, is_inexact, memory_of, namespace, to_numpy
+from tensorgrad.backend.parameter_blocks import Blocks, Change, fits, is_plain
 from tensorgrad.ops import copy
-from tensorgrad.optim.blocks import Blocks, Change, fits
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
 from tensorgrad.tape import Traced, enable_grad
 from tensorgrad.tensor import Tensor, of_array
@@ -186,7 +184,7 @@ class Optimizer:
         changes, others = [], []
         for theta, hyper in found:
             array, g = theta.data, theta.grad.data
-            state = self._state_of(theta, array, hyper) if type(array) is ndarray and array.dtype.kind == "f" else {}
+            state = self._state_of(theta, array, hyper) if is_plain(array) else {}
             if memories[id(memory_of(array))] > 1 or not fits(array, g, state, self.moments_of(hyper)):
                 others.append((theta, hyper))
                 continue

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad.backend import parameter_blocks as blocks
 from tensorgrad.backend import workers
-from tensorgrad.optim import blocks
 from tests.optim.test_optimizer import KINDS, make
 
 CUT = [name for name in KINDS if getattr(tg.optim, name).elementwise]
