@@ -110,7 +110,7 @@ WORKLOADS = (
     *(
         Workload(
             f"W7-{shown}",
-            f"SIREN step, shown {shown}s",
+            f"SIREN step, shown {shown.replace('laplacian', 'Laplacian')}s",
             "siren",
             {"shown": shown},
             {"shown": shown, "points": 6, "width": 8},

@@ -178,7 +178,7 @@ def test_the_page_says_what_is_missed_and_why(programs):
     assert "- W5, tensorgrad, of torch: 2 (2), goal 1.6 **missed**. no reason is known yet" in page
     assert "eager 1, goal 0.45 **missed**" in page  # the peaks above are equal
     assert "| | step | tensorgrad" not in page
-    assert "| W5 | GPT step, 4 layers of 128 | 1.33 (1.33) / 0.733 (0.733) |" in page
+    assert "| W5 | GPT step, 4 layers of 128 | 1.33 / 0.733 |" in page
     assert "load 0.1 before the start" in page
 
 
@@ -195,7 +195,7 @@ def test_the_picture_has_a_bar_for_each_ratio(programs, tmp_path, monkeypatch):
         result_of(programs, "W5", 2.0, 1.0, **{"tensorgrad-compiled": 1.1}),
     ]
     programs.speed_page.draw(results, tmp_path / "speed.png")
-    assert bars == [0.5, 2.0, 1.1]
+    assert bars == pytest.approx([-0.5, 1.0, 0.1])  # from 1 on
     assert (tmp_path / "speed.png").read_bytes().startswith(b"\x89PNG")
 
 
