@@ -36,25 +36,34 @@ def walk(node: Any, prefix: str = "", recurse: bool = True) -> Iterator[tuple[st
 
     recurse: whether to go on into modules that are nested in the first; without, they are met and not opened.
     """
-    return _walk(node, prefix, recurse, frozenset())
+    found: list[tuple[str, Any]] = []
+    _walk(node, prefix, recurse, set(), found)
+    return iter(found)
 
 
-def _walk(node: Any, prefix: str, recurse: bool, above: frozenset[int]) -> Iterator[tuple[str, Any]]:
+def _walk(node: Any, prefix: str, recurse: bool, above: set[int], found: list[tuple[str, Any]]) -> None:
+    # Into one list: values that come up through a generator for each level take half as long again.
     if id(node) in above:
         return
     if isinstance(node, Node):
-        yield prefix, node
-    above = above | {id(node)}
+        found.append((prefix, node))
     dotted = f"{prefix}." if prefix else ""
-    found = [(dotted + name, value) for name, value in entries(node) if isinstance(value, _SEEN)]
-    tensors = [(name, value) for name, value in found if isinstance(value, Traced)]
-    yield from ((name, value) for name, value in tensors if isinstance(value, Parameter))
-    yield from ((name, value) for name, value in tensors if not isinstance(value, Parameter))
-    for name, value in found:
-        if isinstance(value, Node) and not recurse:
-            yield name, value
-        elif not isinstance(value, Traced):
-            yield from _walk(value, name, recurse, above)
+    parameters: list[tuple[str, Any]] = []
+    others: list[tuple[str, Any]] = []
+    nested: list[tuple[str, Any]] = []
+    for name, value in entries(node):
+        if isinstance(value, _SEEN):
+            kind = parameters if isinstance(value, Parameter) else others if isinstance(value, Traced) else nested
+            kind.append((dotted + name, value))
+    found += parameters
+    found += others
+    above.add(id(node))
+    for name, value in nested:
+        if recurse or not isinstance(value, Node):
+            _walk(value, name, recurse, above, found)
+        else:
+            found.append((name, value))
+    above.remove(id(node))
 
 
 _SEEN = (Traced, Node, list, tuple, dict)
