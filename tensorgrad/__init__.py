@@ -8,7 +8,14 @@ import numpy as _numpy  # noqa: F401
 
 from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
-from tensorgrad.backend import get_default_dtype, get_num_threads, set_default_dtype, set_num_threads
+from tensorgrad.backend import (
+    get_default_dtype,
+    get_num_threads,
+    get_winograd,
+    set_default_dtype,
+    set_num_threads,
+    set_winograd,
+)
 from tensorgrad.creation import (
     arange,
     asarray,
@@ -449,6 +456,7 @@ __all__ = [
     "gelu",
     "get_default_dtype",
     "get_num_threads",
+    "get_winograd",
     "global_avg_pool",
     "global_max_pool",
     "glu",
@@ -587,6 +595,7 @@ __all__ = [
     "selu",
     "set_default_dtype",
     "set_num_threads",
+    "set_winograd",
     "sigmoid",
     "sign",
     "signbit",

@@ -102,6 +102,10 @@ def _attention_mask_back(values: tuple[Any, ...], _: Any) -> Any:
     return scores * (2 * query.shape[-1] + 2 * value.shape[-1] + 6)
 
 
+def _bias(values: tuple[Any, ...], result: Any) -> Any:
+    return 0 if values[-1] is None else size(result)
+
+
 def _windows(values: tuple[Any, ...], result: Any) -> Any:
     return size(result) * prod(values[1])
 
@@ -144,8 +148,10 @@ RULES: dict[str, Rule] = {
     "attention": _attention,
     "attention_back": _attention_back,
     "attention_mask_back": _attention_mask_back,
-    "correlate_windows": lambda values, result: 2 * size(result) * prod(values[1].shape[1:]),
-    "correlate_windows_x": lambda values, _: 2 * size(values[0]) * prod(values[1].shape[1:]),
+    "correlate_windows": lambda values, result: 2 * size(result) * prod(values[1].shape[1:]) + _bias(values, result),
+    "correlate_windows_x": lambda values, result: (
+        2 * size(values[0]) * prod(values[1].shape[1:]) + _bias(values, result)
+    ),
     "correlate_windows_weight": lambda values, result: 2 * size(values[1]) * prod(result.shape[1:]),
     **dict.fromkeys(("max_windows", "min_windows", "sum_windows"), _windows),
     "solve": _solve,

@@ -13,6 +13,7 @@ from tensorgrad.backend import sorting_kernels as sorting_kernels
 from tensorgrad.backend import special_kernels as special_kernels
 from tensorgrad.backend import window_kernels as window_kernels
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.convolution_choice import get_winograd, set_winograd
 from tensorgrad.backend.dtypes import (
     as_dtype,
     complex_of,
@@ -54,6 +55,7 @@ __all__ = [
     "device_of",
     "get_default_dtype",
     "get_num_threads",
+    "get_winograd",
     "is_array",
     "is_inexact",
     "item",
@@ -70,6 +72,7 @@ __all__ = [
     "one_thread",
     "set_default_dtype",
     "set_num_threads",
+    "set_winograd",
     "settle",
     "share",
     "threads",

@@ -1,8 +1,7 @@
-"""Convolution with the channels last, by products of blocks: windows are written out for as many as fit the cache.
+"""The three readings of a convolution on NumPy: which way each is computed, and its pieces of work.
 
 Results are (n, c, h, ..) as everywhere, on memory in the order (n, h, .., c). Elementwise functions keep that order, so
-from one convolution to the next nothing is moved. Inside this file arrays are (n, h, .., c), and a kernel is
-(kh, .., c, o). Nothing of the size of all windows is kept: backward writes them out again.
+from one convolution to the next nothing is moved. Inside, arrays are (n, h, .., c), and a kernel is (kh, .., c, o).
 """
 
 from __future__ import annotations
@@ -13,123 +12,84 @@ from math import gcd, prod
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
+from tensorgrad.backend import column_products, pointwise_products, winograd_products
+from tensorgrad.backend.convolution_choice import tile_of
 from tensorgrad.backend.kernels import kernel
+from tensorgrad.backend.patches import Target, Work, done
 from tensorgrad.backend.window_kernels import Pads, Sizes, counts_of
 
-Block = tuple[slice, slice]
-
-_BLOCK = 1 << 18  # numbers of windows that are written out at once: a megabyte of float32, half of a core's cache
-_SHORT = 8  # numbers along a window's row below which windows are copied place by place, along the image's rows
+_PARTIAL = 1 << 22  # numbers in all partial sums of a kernel's gradient together
+_PARTS = 8  # partial sums, so that as many cores have work
 
 
-def _last(x: Any, padding: Pads) -> Any:
-    """Channels last and padded, or cut where padding is negative.   (n, c, h, ..) -> (n, h', .., c), contiguous"""
-    x = np.moveaxis(x, 1, -1)
-    cut = [slice(max(0, -b), size - max(0, -a)) for size, (b, a) in zip(x.shape[1:-1], padding, strict=True)]
-    x = x[(slice(None), *cut)]
-    padding = tuple([(max(0, b), max(0, a)) for b, a in padding])
-    if not any(map(any, padding)):
-        return np.ascontiguousarray(x)
-    sizes = x.shape[1:-1]
-    wide = [size + b + a for size, (b, a) in zip(sizes, padding, strict=True)]
-    whole = np.zeros((len(x), *wide, x.shape[-1]), x.dtype)
-    inner = [slice(b, b + size) for size, (b, _) in zip(sizes, padding, strict=True)]
-    whole[(slice(None), *inner)] = x
-    return whole
+def _alike(*arrays: Any) -> tuple[Any, ...]:
+    """All of one dtype; None stays None."""
+    dtype = np.result_type(*[each for each in arrays if each is not None])
+    return tuple([None if each is None else each.astype(dtype, copy=False) for each in arrays])
 
 
-def _blocks(n: int, counts: Sizes, window: int) -> Iterator[Block]:
-    """(images, rows): several images at a time, or some rows of one; `window` numbers for every pixel."""
-    row = max(1, prod(counts[1:]) * window)
-    if counts[0] * row <= _BLOCK:
-        images = _BLOCK // max(1, counts[0] * row)
-        for i in range(0, n, images):
-            yield slice(i, min(n, i + images)), slice(0, counts[0])
-    else:
-        rows = max(1, _BLOCK // row)
-        for i, a in product(range(n), range(0, counts[0], rows)):
-            yield slice(i, i + 1), slice(a, min(counts[0], a + rows))
+def _split(x: Any, groups: int) -> list[Any]:
+    """The channels of each group, last.   (n, c, h, ..) -> groups of (n, h, .., c / groups), views"""
+    return np.split(np.moveaxis(x, 1, -1), groups, axis=-1)
 
 
-def _columns(x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes, counts: Sizes) -> Iterator[tuple[Block, Any]]:
-    """Windows by blocks, a row for each.   (n, h, .., c) -> blocks, each with its (pixels, kh .. c)"""
-    n, *_, c = x.shape
-    steps = x.strides[1:-1]
-    window = prod(kernel_size) * c
-    if prod(kernel_size) == 1 and prod(stride) == 1:
-        yield (slice(0, n), slice(0, counts[0])), x.reshape(-1, c)
-        return
-    view = as_strided(
-        x,
-        (n, *counts, *kernel_size, c),
-        (
-            x.strides[0],
-            *[step * s for step, s in zip(steps, stride, strict=True)],
-            *[step * d for step, d in zip(steps, dilation, strict=True)],
-            x.strides[-1],
-        ),
-        writeable=False,
-    )
-    axes = len(counts)
-    by_place = (*range(1 + axes, 2 + 2 * axes), *range(1 + axes))
-    short = (kernel_size[-1] if dilation[-1] == 1 else 1) * c < _SHORT
-    buffer: Any = None
-    for block in _blocks(n, counts, window):
-        part = view[block]
-        if buffer is None:  # the first block is the largest
-            buffer = np.empty(part.size, x.dtype)
-        if short:
-            part = part.transpose(by_place)
-        columns = buffer[: part.size].reshape(part.shape)
-        np.copyto(columns, part)
-        yield block, columns.reshape(window, -1).T if short else columns.reshape(-1, window)
+def _each(x: Any, filters: list[Any], out: Any, bias: Any, groups: int) -> Iterator[tuple[Any, ...]]:
+    """Of each group the images, the kernel, where the result goes, and the bias."""
+    shifts = [None] * groups if bias is None else np.split(bias, groups)
+    return zip(_split(x, groups), filters, np.split(out, groups, axis=-1), shifts, strict=True)
 
 
-def _correlate(x: Any, filters: Any, stride: Sizes, dilation: Sizes) -> Any:
-    """(n, h, .., c), (kh, .., c, o) -> (n, h', .., o)"""
-    *kernel_size, _, o = filters.shape
-    counts = counts_of(x.shape[1:-1], tuple(kernel_size), stride, ((0, 0),) * len(kernel_size), dilation)
-    out = np.empty((len(x), *counts, o), x.dtype)
-    rows = filters.reshape(-1, o)
-    for block, columns in _columns(x, tuple(kernel_size), stride, dilation, counts):
-        np.matmul(columns, rows, out=out[block].reshape(-1, o))
-    return out
+def _is_pointwise(kernel_size: Sizes, padding: Pads, groups: int) -> bool:
+    return prod(kernel_size) == 1 and groups == 1 and not any(map(any, padding))
 
 
-def _correlate_filters(x: Any, y: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-    """(n, h, .., c), (n, h', .., o) -> (kh, .., c, o)"""
-    c, o = x.shape[-1], y.shape[-1]
-    total = np.zeros((prod(kernel_size) * c, o), x.dtype)
-    for block, columns in _columns(x, kernel_size, stride, dilation, y.shape[1:-1]):
-        total += columns.T @ y[block].reshape(-1, o)
-    return total.reshape(*kernel_size, c, o)
+def _strided(stride: Sizes) -> tuple[slice, ...]:
+    return (slice(None), slice(None), *[slice(None, None, s) for s in stride])
 
 
-def _grouped(filters: Any, groups: int) -> list[Any]:
-    """(o, c / groups, kh, ..) -> groups of (kh, .., c / groups, o / groups)"""
-    moved = np.moveaxis(filters, (0, 1), (-1, -2))
-    return [np.ascontiguousarray(each) for each in np.split(moved, groups, axis=-1)]
+def _matrix(weight: Any) -> Any:
+    return weight.reshape(weight.shape[:2])
 
 
-def _parts(x: Any, padding: Pads, groups: int) -> list[Any]:
-    """The channels of each group, each group contiguous: rows of a window are copied in one piece then."""
-    return [_last(each, padding) for each in (np.split(x, groups, axis=1) if groups > 1 else [x])]
-
-
-def _alike(first: Any, second: Any) -> tuple[Any, Any]:
-    """Both of one dtype."""
-    dtype = np.result_type(first, second)
-    return first.astype(dtype, copy=False), second.astype(dtype, copy=False)
+def _correlating(
+    x: Any, starts: Sizes, filters: Any, stride: Sizes, dilation: Sizes, counts: Sizes, bias: Any, target: Target
+) -> list[Work]:
+    *sizes, c, o = filters.shape
+    tile = tile_of(x.dtype, len(x), c, o, tuple(sizes), stride, dilation, counts)
+    if tile is not None:
+        return winograd_products.correlating(x, starts, filters, stride, tile, counts, bias, target)
+    return column_products.correlating(x, starts, filters, stride, dilation, counts, bias, target)
 
 
 @kernel("correlate_windows", "numpy")
-def _correlate_windows(xp: Any, x: Any, weight: Any, stride: Sizes, padding: Pads, dilation: Sizes, groups: int) -> Any:
-    x, weight = _alike(x, weight)
-    images = _parts(x, padding, groups)
-    found = [_correlate(*each, stride, dilation) for each in zip(images, _grouped(weight, groups), strict=True)]
-    return np.moveaxis(found[0] if groups == 1 else np.concatenate(found, axis=-1), -1, 1)
+def _correlate_windows(
+    xp: Any, x: Any, weight: Any, stride: Sizes, padding: Pads, dilation: Sizes, groups: int, bias: Any = None
+) -> Any:
+    x, weight, bias = _alike(x, weight, bias)
+    sizes = tuple(weight.shape[2:])
+    if _is_pointwise(sizes, padding, groups):
+        return pointwise_products.correlated(x[_strided(stride)], _matrix(weight), bias)
+    counts = counts_of(x.shape[2:], sizes, stride, padding, dilation)
+    out = np.empty((len(x), *counts, len(weight)), x.dtype)
+    filters = np.split(np.ascontiguousarray(np.moveaxis(weight, (0, 1), (-1, -2))), groups, axis=-1)
+    starts, zeros, ones = tuple([-before for before, _ in padding]), (0,) * len(sizes), (1,) * len(sizes)
+    works = [
+        work
+        for image, part, result, shift in _each(x, filters, out, bias, groups)
+        for work in _correlating(
+            image,
+            starts,
+            np.ascontiguousarray(part),
+            stride,
+            dilation,
+            counts,
+            shift,
+            Target(result, zeros, ones, ones),
+        )
+    ]
+    done(works, out.size * prod(weight.shape[1:]))
+    return np.moveaxis(out, -1, 1)
 
 
 @kernel("correlate_windows_weight", "numpy")
@@ -137,9 +97,33 @@ def _correlate_windows_weight(
     xp: Any, x: Any, y: Any, kernel_size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
 ) -> Any:
     x, y = _alike(x, y)
-    each = zip(_parts(x, padding, groups), _parts(y, ((0, 0),) * len(kernel_size), groups), strict=True)
-    found = [_correlate_filters(image, result, kernel_size, stride, dilation) for image, result in each]
-    return np.ascontiguousarray(np.moveaxis(np.concatenate(found, axis=-1), (-1, -2), (0, 1)))
+    counts = y.shape[2:]
+    if _is_pointwise(kernel_size, padding, groups):
+        strided = x[_strided(stride)][(..., *[slice(0, count) for count in counts])]
+        return pointwise_products.correlated_filters(strided, y).reshape(y.shape[1], x.shape[1], *kernel_size)
+    starts = tuple([-before for before, _ in padding])
+    c, o = x.shape[1] // groups, y.shape[1] // groups
+    tile = tile_of(x.dtype, len(x), c, o, kernel_size, stride, dilation, counts)
+    works: list[list[Work]] = []
+    for image, result in zip(_split(x, groups), _split(y, groups), strict=True):
+        most = max(1, min(_PARTS, _PARTIAL // max(1, prod(kernel_size) * c * o)))
+        if tile is None:
+            works.append(
+                column_products.correlating_filters(image, starts, result, kernel_size, stride, dilation, most)
+            )
+        else:
+            works.append(winograd_products.correlating_filters(image, starts, result, kernel_size, stride, tile, most))
+    partial = done([work for some in works for work in some], y.size * c * prod(kernel_size))
+    filters = []
+    for some in works:
+        mine, partial = partial[: len(some)], partial[len(some) :]
+        total = mine[0] if mine else np.zeros((*kernel_size, c, o), x.dtype)
+        for part in mine[1:]:
+            total += part
+        if mine and tile is not None:
+            total = winograd_products.filters_of(total, kernel_size, stride, tile)
+        filters.append(total)
+    return np.ascontiguousarray(np.moveaxis(np.concatenate(filters, axis=-1), (-1, -2), (0, 1)))
 
 
 class _Phase(NamedTuple):
@@ -147,11 +131,13 @@ class _Phase(NamedTuple):
 
     places: slice  # of the kernel
     dilation: int
-    padding: tuple[int, int]  # of the pixels read
-    pixels: slice  # of the image
+    start: int  # the first pixel read
+    pixel: int  # the first pixel of the image ...
+    step: int  # ... how far apart they are, ...
+    many: int  # ... and how many
 
 
-def _phases(size: int, count: int, k: int, s: int, before: int, d: int) -> list[_Phase]:
+def _phases(size: int, k: int, s: int, before: int, d: int) -> list[_Phase]:
     """Pixel p gets y[t] weight[i] wherever p + before = s t + d i.
 
     With g = gcd(s, d), the places i = first + j s / g are met by the same pixels, p = s u + d first - before, where
@@ -164,36 +150,78 @@ def _phases(size: int, count: int, k: int, s: int, before: int, d: int) -> list[
         if high >= low:
             span = d // shared * (len(range(first, k, s // shared)) - 1)
             start = s * low + d * first - before
-            pixels = slice(start, start + s * (high - low) + 1, s)
-            found.append(_Phase(slice(first, k, s // shared), d // shared, (span - low, high - count + 1), pixels))
+            found.append(_Phase(slice(first, k, s // shared), d // shared, low - span, start, s, high - low + 1))
     return found
 
 
 @kernel("correlate_windows_x", "numpy")
 def _correlate_windows_x(
-    xp: Any, y: Any, weight: Any, size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
+    xp: Any,
+    y: Any,
+    weight: Any,
+    size: Sizes,
+    stride: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    groups: int,
+    bias: Any = None,
 ) -> Any:
-    y, weight = _alike(y, weight)
-    counts, kernel_size = y.shape[2:], weight.shape[2:]
-    geometry = zip(size, counts, kernel_size, stride, padding, dilation, strict=True)
-    by_axis = [_phases(length, count, k, s, before, d) for length, count, k, s, (before, _), d in geometry]
-    filters = np.moveaxis(weight, (0, 1), (-2, -1))  # (kh, .., o, c / groups)
-    image: Any = None
-    for phases in product(*by_axis):
-        pieces = _parts(y, tuple([each.padding for each in phases]), groups)
-        places = filters[tuple([each.places for each in phases])][(slice(None, None, -1),) * len(size)]
-        kernels = np.split(places, groups, axis=-2)
-        dilations = tuple([each.dilation for each in phases])
-        found = [
-            _correlate(piece, np.ascontiguousarray(part), (1,) * len(size), dilations)
-            for piece, part in zip(pieces, kernels, strict=True)
-        ]
-        part = found[0] if groups == 1 else np.concatenate(found, axis=-1)
-        if part.shape[1:-1] == size:
-            return np.moveaxis(part, -1, 1)
-        if image is None:
-            image = np.zeros((len(y), *size, part.shape[-1]), part.dtype)
-        image[(slice(None), *[each.pixels for each in phases])] = part
-    if image is None:
+    y, weight, bias = _alike(y, weight, bias)
+    counts, sizes = y.shape[2:], tuple(weight.shape[2:])
+    if _is_pointwise(sizes, padding, groups) and (bias is None or counts == size):
+        found = pointwise_products.correlated(y, _matrix(weight).T, bias)
+        return found if counts == size else _spread(found, size, stride)
+    axes = len(size)
+    filters = np.split(np.moveaxis(weight, (0, 1), (-2, -1)), groups, axis=-2)  # (kh, .., o / groups, c / groups)
+    works: list[Work] = []
+    if set(dilation) == {1} and not any(k % s for k, s in zip(sizes, stride, strict=True)):
+        image = np.empty((len(y), *size, weight.shape[1] * groups), y.dtype)
+        # Pixel s u + i - before reads y[u - a] by the place s a + i of the kernel: one correlation for all i together.
+        taps = [k // s for k, s in zip(sizes, stride, strict=True)]
+        first = [before // s for (before, _), s in zip(padding, stride, strict=True)]
+        last = [(length - 1 + before) // s for length, (before, _), s in zip(size, padding, stride, strict=True)]
+        grid = tuple([b - a + 1 for a, b in zip(first, last, strict=True)])
+        starts = tuple([u - (r - 1) for u, r in zip(first, taps, strict=True)])
+        begin = tuple([s * u - before for s, u, (before, _) in zip(stride, first, padding, strict=True)])
+        ones = (1,) * axes
+        for piece, part, result, shift in _each(y, filters, image, bias, groups):
+            target = Target(result, begin, stride, stride)
+            shift = None if shift is None else np.tile(shift, prod(stride))
+            works += _correlating(piece, starts, _mirrored(part, stride), ones, ones, grid, shift, target)
+    else:
         image = np.zeros((len(y), *size, weight.shape[1] * groups), y.dtype)
+        if bias is not None:
+            image += bias
+        geometry = zip(size, sizes, stride, padding, dilation, strict=True)
+        by_axis = [_phases(length, k, s, before, d) for length, k, s, (before, _), d in geometry]
+        for phases in product(*by_axis):
+            places, dilations, starts, begin, steps, grid = zip(*phases, strict=True)
+            for piece, part, result, shift in _each(y, filters, image, bias, groups):
+                flipped = np.ascontiguousarray(part[places][(slice(None, None, -1),) * axes])
+                target = Target(result, begin, steps, (1,) * axes)
+                works += _correlating(piece, starts, flipped, (1,) * axes, dilations, grid, shift, target)
+    done(works, y.size * prod(weight.shape[1:]))
     return np.moveaxis(image, -1, 1)
+
+
+def _mirrored(filters: Any, stride: Sizes) -> Any:
+    """(kh, .., o, c) -> (kh / s mirrored, .., o, s .. c)"""
+    *sizes, o, c = filters.shape
+    axes = len(stride)
+    taps = [k // s for k, s in zip(sizes, stride, strict=True)]
+    apart = filters.reshape(*[length for pair in zip(taps, stride, strict=True) for length in pair], o, c)
+    moved = apart.transpose(*range(0, 2 * axes, 2), 2 * axes, *range(1, 2 * axes, 2), 2 * axes + 1)
+    mirrored = moved[(slice(None, None, -1),) * axes]
+    return np.ascontiguousarray(mirrored.reshape(*taps, o, prod(stride) * c))
+
+
+def _spread(found: Any, size: Sizes, stride: Sizes) -> Any:
+    """Results of single pixels at every stride of an image of zeros, in the order in memory that they have."""
+    n, c, *counts = found.shape
+    if found.flags.c_contiguous:
+        image = np.zeros((n, c, *size), found.dtype)
+    else:
+        image = np.moveaxis(np.zeros((n, *size, c), found.dtype), -1, 1)
+    writes = [slice(0, s * (count - 1) + 1, s) for s, count in zip(stride, counts, strict=True)]
+    image[(slice(None), slice(None), *writes)] = found
+    return image

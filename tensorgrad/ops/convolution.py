@@ -3,6 +3,7 @@
 The correlation of an image x with a kernel is bilinear. What it gives to x and to the kernel when a gradient y comes
 back are its two other readings, so each of the three ops has the other two as its rules, to any order:
 sum(y * correlate(x, w)) = sum(x * correlate_x(y, w)) = sum(w * correlate_weight(x, y)).
+The two that give an image add a number for each of its channels, the bias, where there is one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 from tensorgrad.backend import Array
 from tensorgrad.ops.padding import pad
+from tensorgrad.ops.reduction import sum
 from tensorgrad.ops.shape import reshape
 from tensorgrad.ops.windows import Padding, Pads, Size, Sizes, columns_of, image_of, moves_of, per_axis, window_counts
 from tensorgrad.primitive import op
@@ -19,27 +21,53 @@ from tensorgrad.primitive import op
 
 @op(lift="operands")
 def correlate_windows(
-    xp: Any, x: Array, weight: Array, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
+    xp: Any,
+    x: Array,
+    weight: Array,
+    stride: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    groups: int,
+    bias: Array | None = None,
 ) -> Array:
-    """Each window times each kernel, geometry checked.   (n, c, h, ..), (o, c / groups, kh, ..) -> (n, o, h', ..)"""
+    """Each window times each kernel.   (n, c, h, ..), (o, c / groups, kh, ..), (o,) -> (n, o, h', ..)   Unchecked."""
     n, o, kernel = x.shape[0], weight.shape[0], tuple(weight.shape[2:])
     counts = window_counts(tuple(x.shape[2:]), kernel, stride, padding, dilation, "conv")
     rows = weight.shape[1] * prod(kernel)
     columns = xp.reshape(columns_of(xp, x, kernel, stride, padding, dilation), (n, groups, rows, prod(counts)))
-    return xp.reshape(xp.matmul(xp.reshape(weight, (groups, o // groups, rows)), columns), (n, o, *counts))
+    found = xp.reshape(xp.matmul(xp.reshape(weight, (groups, o // groups, rows)), columns), (n, o, *counts))
+    return found if bias is None else found + _over_channels(xp, bias, found)
 
 
 @op(lift="operands")
 def correlate_windows_x(
-    xp: Any, y: Array, weight: Array, size: Sizes, stride: Sizes, padding: Pads, dilation: Sizes, groups: int
+    xp: Any,
+    y: Array,
+    weight: Array,
+    size: Sizes,
+    stride: Sizes,
+    padding: Pads,
+    dilation: Sizes,
+    groups: int,
+    bias: Array | None = None,
 ) -> Array:
-    """The adjoint in the image, of `size`.   (n, o, h', ..), (o, c / groups, kh, ..) -> (n, c, h, ..)"""
+    """The adjoint in the image, of `size`.   (n, o, h', ..), (o, c / groups, kh, ..), (c,) -> (n, c, h, ..)"""
     n, o, *counts = y.shape
     kernel, rows = tuple(weight.shape[2:]), prod(weight.shape[1:])
     filters = xp.permute_dims(xp.reshape(weight, (groups, o // groups, rows)), (0, 2, 1))
     columns = xp.matmul(filters, xp.reshape(y, (n, groups, o // groups, prod(counts))))
     columns = xp.reshape(columns, (n, groups * rows, prod(counts)))
-    return image_of(xp, columns, size, kernel, stride, padding, dilation)
+    image = image_of(xp, columns, size, kernel, stride, padding, dilation)
+    return image if bias is None else image + _over_channels(xp, bias, image)
+
+
+def _over_channels(xp: Any, bias: Array, x: Array) -> Array:
+    return xp.reshape(bias, (1, x.shape[1], *[1] * (len(x.shape) - 2)))
+
+
+def _of_channels(g: Array) -> Array:
+    """The gradient of a bias."""
+    return sum(g, axis=(0, *range(2, len(g.shape))))
 
 
 @op(lift="operands")
@@ -62,6 +90,7 @@ correlate_windows.vjp(
     weight=lambda g, x, stride, padding, dilation, groups, weight_shape: correlate_windows_weight(
         x, g, tuple(weight_shape[2:]), stride, padding, dilation, groups
     ),
+    bias=_of_channels,
 )
 correlate_windows_x.vjp(
     y=lambda g, weight, stride, padding, dilation, groups: correlate_windows(
@@ -70,6 +99,7 @@ correlate_windows_x.vjp(
     weight=lambda g, y, stride, padding, dilation, groups, weight_shape: correlate_windows_weight(
         g, y, tuple(weight_shape[2:]), stride, padding, dilation, groups
     ),
+    bias=_of_channels,
 )
 correlate_windows_weight.vjp(
     x=lambda g, y, stride, padding, dilation, groups, x_shape: correlate_windows_x(
@@ -141,7 +171,8 @@ def _conv(
     kernel = tuple(weight.shape[2:])
     moves = moves_of(what, kernel, stride, padding, dilation)
     window_counts(tuple(x.shape[2:]), kernel, *moves, what)
-    return _shifted(what, correlate_windows(x, weight, *moves, groups), bias)
+    _check_bias(what, bias, weight.shape[0])
+    return correlate_windows(x, weight, *moves, groups, bias)
 
 
 def conv_transpose1d(
@@ -237,19 +268,18 @@ def _conv_transpose(
     sizes = tuple([(count - 1) * s - before - after + d * (k - 1) + 1 for count, k, s, (before, after), d in geometry])
     if min(sizes) < 1:
         raise ValueError(f"{what}: padding {padding!r} leaves nothing of a result of {sizes}; pad less")
+    o = weight.shape[1] * groups
+    _check_bias(what, bias, o)
+    if not any(beyond):
+        return correlate_windows_x(x, weight, sizes, strides, pads, dilations, groups, bias)
     y = correlate_windows_x(x, weight, sizes, strides, pads, dilations, groups)
-    if any(beyond):
-        y = pad(y, ((0, 0), (0, 0), *[(0, more) for more in beyond]))
-    return _shifted(what, y, bias)
+    y = pad(y, ((0, 0), (0, 0), *[(0, more) for more in beyond]))
+    return y if bias is None else y + reshape(bias, (1, o, *[1] * axes))
 
 
-def _shifted(what: str, y: Any, bias: Any) -> Any:
-    """y plus a bias per channel."""
-    if bias is None:
-        return y
-    if tuple(bias.shape) != (y.shape[1],):
-        raise ValueError(f"{what}: expected a bias of shape {(y.shape[1],)}, got {tuple(bias.shape)}")
-    return y + reshape(bias, (1, y.shape[1], *[1] * (len(y.shape) - 2)))
+def _check_bias(what: str, bias: Any, channels: int) -> None:
+    if bias is not None and tuple(bias.shape) != (channels,):
+        raise ValueError(f"{what}: expected a bias of shape {(channels,)}, got {tuple(bias.shape)}")
 
 
 def _check_channels(what: str, axes: int, x: Any, weight: Any, groups: int, axis: int) -> None:

@@ -1,14 +1,13 @@
-"""Convolution by blocks: what the law "kernels" cannot see, since its images are smaller than a block."""
+"""Convolution: what the law "kernels" cannot see of orders in memory."""
 
 from __future__ import annotations
 
-import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tensorgrad.backend import convolution_kernels, kernels_of
+from tensorgrad.backend import kernels_of
 
 pytestmark = pytest.mark.numpy_only(reason="the kernels are NumPy's")
 _GEOMETRY: Any = ((2, 1), ((1, 0), (1, 1)), (1, 2), 2)  # stride, padding, dilation, groups
@@ -28,18 +27,6 @@ def _readings(x: Any, weight: Any) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("block", [1, 100, 1000])
-@pytest.mark.parametrize("channels", [2, 16])
-def test_the_size_of_a_block_changes_nothing(block: int, channels: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of one row, of some rows and of several images; rows of a window short and long."""
-    rng = np.random.default_rng(0)
-    x, weight = rng.normal(size=(3, channels, 9, 8)), rng.normal(size=(4, channels // 2, 3, 2))
-    whole = _readings(x, weight)
-    monkeypatch.setattr(convolution_kernels, "_BLOCK", block)
-    for found, expected in zip(_readings(x, weight), whole, strict=True):
-        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
-
-
 def test_the_order_in_memory_changes_nothing() -> None:
     rng = np.random.default_rng(0)
     x, weight = rng.normal(size=(3, 4, 9, 8)), rng.normal(size=(4, 2, 3, 2))
@@ -54,16 +41,6 @@ def test_results_lie_with_their_channels_last_so_that_the_next_convolution_moves
     y, image, _ = _readings(np.ones((2, 4, 9, 8)), np.ones((4, 2, 3, 2)))
     for found in (y, image):
         assert np.moveaxis(found, 1, -1).flags.c_contiguous
-
-
-def test_windows_are_never_written_out_all_at_once() -> None:
-    x, weight = np.ones((8, 16, 64, 64), "f4"), np.ones((16, 16, 3, 3), "f4")
-    tracemalloc.start()
-    y = _run("correlate_windows", x, weight, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
-    _run("correlate_windows_weight", x, y, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 4 * x.nbytes  # all windows are nine times the image
 
 
 def test_no_kernel_writes_into_its_operands() -> None:

@@ -46,8 +46,11 @@ def _conv_transpose(
     return image[(slice(None), slice(None), *inner)] + bias.reshape(1, -1, *[1] * axes)
 
 
-def _correlate_windows(x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
-    return _conv(x, weight, np.zeros(weight.shape[0]), stride, padding, dilation, groups)
+def _correlate_windows(
+    x: Any, weight: Any, stride: Any, padding: Any, dilation: Any, groups: int, bias: Any = None
+) -> Any:
+    bias = np.zeros(weight.shape[0]) if bias is None else bias
+    return _conv(x, weight, bias, stride, padding, dilation, groups)
 
 
 def _by_products(of: Any, like: Any) -> Any:
@@ -60,11 +63,14 @@ def _by_products(of: Any, like: Any) -> Any:
     return found
 
 
-def _correlate_windows_x(y: Any, weight: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
+def _correlate_windows_x(
+    y: Any, weight: Any, size: Any, stride: Any, padding: Any, dilation: Any, groups: int, bias: Any = None
+) -> Any:
     image = np.zeros((y.shape[0], weight.shape[1] * groups, *size), np.result_type(y, weight))
-    return _by_products(
+    found = _by_products(
         lambda one: np.sum(y * _correlate_windows(one, weight, stride, padding, dilation, groups)), image
     )
+    return found if bias is None else found + bias[:, None, None]
 
 
 def _correlate_windows_weight(
@@ -89,11 +95,17 @@ def _readings(name: str, stride: Any, padding: Any, dilation: Any, out: str) -> 
     geometry = {"stride": stride, "padding": padding, "dilation": dilation, "groups": 2, "_complex": name == "strided"}
     x, weight, y = reals(dims="2 2 5 4"), reals(dims="4 1 3 2"), reals(dims=f"2 4 {out}")
     each: Any = {"_sizes": {}, **geometry}
+    shifts: Any = {"o": {"bias": reals(dims="4")}, "c": {"bias": reals(dims="2")}}
+    if name == "dilated":
+        shifts = {"o": {}, "c": {}}
     return [
-        case(ops.correlate_windows, _correlate_windows, x=x, weight=weight, _name=f"correlate_windows, {name}", **each),
+        case(
+            ops.correlate_windows, _correlate_windows, x=x, weight=weight, _name=f"correlate_windows, {name}",
+            **shifts["o"], **each,
+        ),
         case(
             ops.correlate_windows_x, _correlate_windows_x, y=y, weight=weight, size=(5, 4),
-            _name=f"correlate_windows_x, {name}", **each,
+            _name=f"correlate_windows_x, {name}", **shifts["c"], **each,
         ),
         case(
             ops.correlate_windows_weight, _correlate_windows_weight, x=x, y=y, kernel=(3, 2),
@@ -102,7 +114,33 @@ def _readings(name: str, stride: Any, padding: Any, dilation: Any, out: str) -> 
     ]  # fmt: skip
 
 
+def _pointwise() -> list[Any]:
+    """Kernels of one pixel and a bias."""
+    moves: Any = {"padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1, "_sizes": {}}
+    x, weight = reals(dims="2 3 5 4"), reals(dims="4 3 1 1")
+    return [
+        case(
+            ops.correlate_windows, _correlate_windows, x=x, weight=weight, stride=stride, bias=reals(dims="4"),
+            _name=f"correlate_windows, one pixel, stride {stride}", **moves,
+        )
+        for stride in ((1, 1), (2, 3))
+    ] + [
+        case(
+            ops.correlate_windows_x, _correlate_windows_x, y=reals(dims=f"2 4 {out}"), weight=weight, size=(5, 4),
+            stride=stride, bias=reals(dims="3"), _name=f"correlate_windows_x, one pixel, stride {stride}", **moves,
+        )
+        for stride, out in (((1, 1), "5 4"), ((2, 3), "3 2"))
+    ] + [
+        case(
+            ops.correlate_windows_weight, _correlate_windows_weight, x=x, y=reals(dims=f"2 4 {out}"), kernel=(1, 1),
+            stride=stride, _name=f"correlate_windows_weight, one pixel, stride {stride}", **moves,
+        )
+        for stride, out in (((1, 1), "5 4"), ((2, 3), "3 2"))
+    ]  # fmt: skip
+
+
 CASES = [
+    *_pointwise(),
     *[each for name, geometry in _GEOMETRIES.items() for each in _readings(name, **geometry)],
     case(
         ops.conv1d,
