@@ -106,6 +106,19 @@ def _bias(values: tuple[Any, ...], result: Any) -> Any:
     return 0 if values[-1] is None else size(result)
 
 
+def _recurrent(weights: int, products: int) -> Rule:
+    """The weights' products at each step, so many for each weight, and some 6 operations for each row of the gates.
+
+    weights: the place of the first of the two weights; the first array has steps and batch in front.
+    """
+
+    def operations(values: tuple[Any, ...], _: Any) -> Any:
+        first, second = values[weights : weights + 2]
+        return prod(values[0].shape[:2]) * (2 * products * (size(first) + size(second)) + 6 * first.shape[0])
+
+    return operations
+
+
 def _windows(values: tuple[Any, ...], result: Any) -> Any:
     return size(result) * prod(values[1])
 
@@ -145,6 +158,10 @@ def _sort(values: tuple[Any, ...], _: Any) -> Any:
 RULES: dict[str, Rule] = {
     "matmul": _matmul,
     "einsum_parts": _einsum,
+    "lstm_layer": _recurrent(3, 1),
+    "lstm_layer_back": _recurrent(5, 2),
+    "gru_layer": _recurrent(2, 1),
+    "gru_layer_back": _recurrent(3, 2),
     "attention": _attention,
     "attention_back": _attention_back,
     "attention_mask_back": _attention_mask_back,

@@ -48,7 +48,7 @@ FLOORS: list[set[str]] = [
     {"ops/matrices"},
     {"ops/linalg", "ops/fft"},
     {"ops/activation"},
-    {"ops/normalization", "ops/convolution", "ops/loss", "ops/dropout"},
+    {"ops/normalization", "ops/convolution", "ops/loss", "ops/dropout", "ops/recurrent"},
     {"ops/pooling", "ops/unpooling", "ops/distance", "ops/attention"},
     {"ops/adaptive_pooling"},
     {"ops/sampling"},

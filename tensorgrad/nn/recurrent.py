@@ -147,6 +147,10 @@ class _Recurrent(Module):
         weight_ih, weight_hh = getattr(self, f"weight_ih{suffix}"), getattr(self, f"weight_hh{suffix}")
         bias_ih, bias_hh = (getattr(self, f"bias_{way}{suffix}") if self.bias else None for way in ("ih", "hh"))
         weight_hr = getattr(self, f"weight_hr{suffix}") if self.proj_size else None
+        if masks is None and weight_hr is None:
+            found = self._whole(x, state, (weight_ih, weight_hh, bias_ih, bias_hh), suffix.endswith("_reverse"))
+            if found is not None:
+                return found
         projected = ops.unstack(linear(x, weight_ih, bias_ih), axis=0)  # one product for all steps
 
         def recur(h: Any) -> Any:
@@ -163,6 +167,12 @@ class _Recurrent(Module):
             state = new
             outputs[step] = new[0] if masks is None else ops.where(masks[step], new[0], 0.0)
         return ops.stack(outputs, axis=0), state
+
+    def _whole(
+        self, x: Any, state: tuple[Any, ...], weights: tuple[Any, ...], reverse: bool
+    ) -> tuple[Any, tuple[Any, ...]] | None:
+        """One layer in one direction by one op, where there is one and every sequence has all steps."""
+        return None
 
     def _masks(self, lengths: Any, batch: int, steps: int, device: str) -> list[Any] | None:
         sizes = lengths_of(lengths, batch, steps, type(self).__name__)
@@ -269,6 +279,12 @@ class GRU(_Recurrent):
     def _step(self, x: Any, state: tuple[Any, ...], recur: Callable[[Any], Any]) -> tuple[Any, ...]:
         return (gru_step(x, state[0], recur),)
 
+    def _whole(
+        self, x: Any, state: tuple[Any, ...], weights: tuple[Any, ...], reverse: bool
+    ) -> tuple[Any, tuple[Any, ...]] | None:
+        y = ops.gru_layer(x, *state, *weights, reverse)
+        return y, (y[0 if reverse else -1],)
+
 
 class LSTM(_Recurrent):
     """Long short-term memory over a sequence.   (l, n, input_size) -> (l, n, ways h), ((layers ways, n, h), same)
@@ -290,6 +306,13 @@ class LSTM(_Recurrent):
 
     def _step(self, x: Any, state: tuple[Any, ...], recur: Callable[[Any], Any]) -> tuple[Any, ...]:
         return lstm_step(x, (state[0], state[1]), recur)
+
+    def _whole(
+        self, x: Any, state: tuple[Any, ...], weights: tuple[Any, ...], reverse: bool
+    ) -> tuple[Any, tuple[Any, ...]] | None:
+        weight_ih, weight_hh, bias_ih, bias_hh = weights
+        y, c = ops.lstm_layer(x, *state, weight_ih, weight_hh, None if bias_ih is None else bias_ih + bias_hh, reverse)
+        return y, (y[0 if reverse else -1], c)
 
 
 __all__ = ["GRU", "LSTM", "RNN"]

@@ -85,16 +85,12 @@ class _Cell(Module):
         for parameter in self.parameters():
             init.uniform_(parameter, -bound, bound, generator)
 
-    def _projected(self, x: Any) -> Any:
+    def _check_input(self, x: Any) -> None:
         if len(x.shape) not in (1, 2) or x.shape[-1] != self.input_size:
             raise ValueError(
                 f"{type(self).__name__}: expected x (n, {self.input_size}) or ({self.input_size},), got the shape "
                 f"{tuple(x.shape)}"
             )
-        return linear(x, self.weight_ih, self.bias_ih)
-
-    def _recur(self, h: Any) -> Any:
-        return linear(h, self.weight_hh, self.bias_hh)
 
     def _started(self, x: Any, h: Any, name: str) -> Any:
         """The state given, or zeros."""
@@ -108,6 +104,21 @@ class _Cell(Module):
     def extra_repr(self) -> str:
         """The arguments."""
         return f"{self.input_size}, {self.hidden_size}" + ("" if self.bias_ih is not None else ", bias=False")
+
+
+def _as_batch(x: Any) -> Any:
+    """(n, k) or (k,) -> (n, k)"""
+    return x if len(x.shape) == 2 else ops.expand_dims(x, axis=0)
+
+
+def _as_sequence(x: Any) -> Any:
+    """(n, k) or (k,) -> (1, n, k)"""
+    return ops.reshape(x, (1, *_as_batch(x).shape))
+
+
+def _one_step(y: Any, like: Any) -> Any:
+    """(1, n, h) -> (n, h) or (h,)"""
+    return ops.reshape(y, tuple(like.shape))
 
 
 def linear(x: Any, weight: Any, bias: Any) -> Any:
@@ -143,7 +154,10 @@ class RNNCell(_Cell):
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """The next state.   (n, input_size), (n, hidden_size) -> (n, hidden_size)"""
-        return rnn_step(self._projected(x), self._started(x, hx, "hx"), self._recur, self.nonlinearity)
+        self._check_input(x)
+        projected = linear(x, self.weight_ih, self.bias_ih)
+        h = self._started(x, hx, "hx")
+        return rnn_step(projected, h, lambda h: linear(h, self.weight_hh, self.bias_hh), self.nonlinearity)
 
     def extra_repr(self) -> str:
         """The arguments."""
@@ -168,7 +182,10 @@ class GRUCell(_Cell):
 
     def forward(self, x: Any, hx: Any = None) -> Any:
         """The next state.   (n, input_size), (n, hidden_size) -> (n, hidden_size)"""
-        return gru_step(self._projected(x), self._started(x, hx, "hx"), self._recur)
+        self._check_input(x)
+        h = self._started(x, hx, "hx")
+        weights = self.weight_ih, self.weight_hh, self.bias_ih, self.bias_hh
+        return _one_step(ops.gru_layer(_as_sequence(x), _as_batch(h), *weights), h)
 
 
 class LSTMCell(_Cell):
@@ -189,8 +206,11 @@ class LSTMCell(_Cell):
     def forward(self, x: Any, hx: Any = None) -> tuple[Any, Any]:
         """The next h and c.   (n, input_size), ((n, h), (n, h)) -> ((n, h), (n, h))"""
         h, c = (None, None) if hx is None else hx
-        state = self._started(x, h, "h"), self._started(x, c, "c")
-        return lstm_step(self._projected(x), state, self._recur)
+        self._check_input(x)
+        h, c = self._started(x, h, "h"), self._started(x, c, "c")
+        bias = None if self.bias_ih is None else self.bias_ih + self.bias_hh
+        y, last = ops.lstm_layer(_as_sequence(x), _as_batch(h), _as_batch(c), self.weight_ih, self.weight_hh, bias)
+        return _one_step(y, h), ops.reshape(last, tuple(c.shape))
 
 
 __all__ = ["GRUCell", "LSTMCell", "RNNCell", "check_nonlinearity", "gru_step", "linear", "lstm_step", "rnn_step"]

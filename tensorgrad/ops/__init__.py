@@ -296,6 +296,7 @@ from tensorgrad.ops.products import (
     trace,
     vecdot,
 )
+from tensorgrad.ops.recurrent import gru_layer, gru_layer_back, lstm_layer, lstm_layer_back
 from tensorgrad.ops.reduction import (
     all,
     any,
@@ -515,6 +516,8 @@ __all__ = [
     "group_norm",
     "group_norm_parts",
     "group_norm_parts_back",
+    "gru_layer",
+    "gru_layer_back",
     "half_dft",
     "half_dft_inverse",
     "hardsigmoid",
@@ -566,6 +569,8 @@ __all__ = [
     "logical_xor",
     "logsigmoid",
     "logsumexp",
+    "lstm_layer",
+    "lstm_layer_back",
     "lstsq",
     "matmul",
     "matrix_exp",
