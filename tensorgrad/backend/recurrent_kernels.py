@@ -1,9 +1,9 @@
 """Recurrent layers with features before the batch: each gate of a step is then one stretch of memory.
 
 A step is one product and few passes over some thousand numbers, so what counts is how many calls it takes: sigmoid(z)
-is tanh(z / 2) / 2 + 1 / 2 and the halves are in the weights, so one tanh serves all gates; slopes are worked out for all
-steps at once; gradients of weights are one product over all steps. An LSTM of 128 on 32 sequences of 100 steps takes
-1.4 of PyTorch's time on one thread, where steps recorded one by one take 2.6; a GRU 0.8 and 1.5.
+is tanh(z / 2) / 2 + 1 / 2 and the halves are in the weights, so one tanh serves all gates; slopes are worked out for
+all steps at once; gradients of weights are one product over all steps. An LSTM of 128 on 32 sequences of 100 steps
+takes 1.4 of PyTorch's time on one thread, where steps recorded one by one take 2.6; a GRU 0.8 and 1.5.
 """
 
 from __future__ import annotations
