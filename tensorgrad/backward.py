@@ -15,11 +15,12 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from heapq import heappop, heappush
 from itertools import repeat
+from math import prod
 from threading import RLock
 from typing import Any
 
 from tensorgrad import ops
-from tensorgrad.backend import as_array, is_array, is_inexact, settle
+from tensorgrad.backend import LARGE, NUMPY, add_into, as_array, empty, is_array, is_inexact, rules_in_blocks, settle
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.tape import (
     CONSTANT,
@@ -38,15 +39,23 @@ from tensorgrad.tape import (
 )
 from tensorgrad.writes import latest_write, was_written
 
+_ndarray: Any = NUMPY.array_type
+
 
 class Pending:
-    """Gradients that wait for their record's turn."""
+    """Gradients that wait for their record's turn.
 
-    __slots__ = ("gradients", "heap")
+    `owned` has the ids of the large arrays among them that this sweep has made and handed to one record only, so that
+    it may write over them. They leave it when their record's turn comes.
+    """
+
+    __slots__ = ("gradients", "heap", "large", "owned")
 
     def __init__(self) -> None:
         self.gradients: dict[Record, Any] = {}
         self.heap: list[Record] = []
+        self.large = False  # whether there has been a large one
+        self.owned: set[int] = set()
 
     def add(self, record: Record, gradient: Any) -> None:
         waiting = self.gradients.get(record)
@@ -54,7 +63,22 @@ class Pending:
             self.gradients[record] = gradient
             heappush(self.heap, record)
         else:
-            self.gradients[record] = waiting + gradient
+            self.gradients[record] = self.plus(waiting, gradient) if self.large else waiting + gradient
+
+    def plus(self, a: Any, b: Any) -> Any:
+        """The sum of two gradients, over one of them where it is large and owned."""
+        if type(a) is not _ndarray or a.size < LARGE:
+            return a + b
+        owned = self.owned
+        mine = [each for each in (a, b) if id(each) in owned]
+        owned.discard(id(b))
+        owned.discard(id(a))
+        alike = type(b) is _ndarray and a.shape == b.shape and a.dtype == b.dtype
+        if not (alike and a.flags.c_contiguous and b.flags.c_contiguous):
+            return a + b
+        total = add_into(a, b, mine[0] if mine else empty(a.shape, a.dtype))
+        owned.add(id(total))
+        return total
 
     def add_result(self, record: Record, place: int, gradient: Any) -> None:
         """The gradient of one of several results; they wait together in a dictionary by place."""
@@ -90,12 +114,21 @@ def sweep(
     found: list[tuple[Record, Any]] = []
     if not heap:
         return found
+    owned = pending.owned
+    # The last shape that was looked at, and whether its arrays are large. The records of a chain share one tuple.
+    known: Any = None
+    large = False
     record = heappop(heap)
     g = g_in = gradients.pop(record)
     try:
         while True:
             kind = type(record)
             straight = None
+            if owned:
+                mine = id(g) in owned
+                owned.discard(id(g))
+            else:
+                mine = False
             if kind is not Record or choosing:
                 g = _arrive(record, g, found, wanted)
                 if record in ends:
@@ -113,7 +146,15 @@ def sweep(
                 if wrap is not None:
                     kept = _rejoin(record, kept, wrap)
                 elementwise = op.elementwise
-                for place, rule, how, sources in op.rules if op.one_by_one else _asked(record, g, kept, needed):
+                shape = record.shape
+                if elementwise and shape is not known:
+                    known, large = shape, wrap is None and prod(shape) >= LARGE
+                if elementwise and large:
+                    pending.large = True
+                    rules = _in_blocks(record, g, kept, needed, mine and kind is Record, None if watching else owned)
+                else:
+                    rules = op.rules if op.one_by_one else _asked(record, g, kept, needed)
+                for place, rule, how, sources in rules:
                     parent = inputs[place]
                     if parent is CONSTANT:
                         continue
@@ -135,8 +176,10 @@ def sweep(
                     else:
                         g_in = rule  # the gradient itself
                     if elementwise:  # the gradient is as the result is: the records tell, without asking an array
-                        shape = parent.shape  # often the same tuple as the record's
-                        if (shape is not record.shape and shape != record.shape) or record.dtype is not parent.dtype:
+                        its = parent.shape  # often the same tuple as the record's
+                        if (its is not shape and its != shape) or record.dtype is not parent.dtype:
+                            if owned:
+                                owned.discard(id(g_in))
                             g_in = _fit(g_in, parent)
                     elif g_in.shape != parent.shape or g_in.dtype is not parent.dtype:
                         g_in = _fit(g_in, parent)
@@ -146,7 +189,7 @@ def sweep(
                     if straight is None and not heap:
                         straight, g_straight = parent, g_in
                     elif parent is straight:
-                        g_straight = g_straight + g_in
+                        g_straight = pending.plus(g_straight, g_in) if pending.large else g_straight + g_in
                     else:
                         if straight is not None:
                             pending.add(straight, g_straight)
@@ -154,6 +197,8 @@ def sweep(
                         pending.add(parent, g_in)
                 if not retain:
                     record.kept = state
+                if large:  # let go of what may be used again
+                    rules, kept, g_in = (), (), g
                 if straight is not None:
                     if not heap:
                         record, g = straight, g_straight
@@ -255,6 +300,49 @@ def _asked(
                 answer = rule(g, *_gather(record, kept, sources, index))
                 table.append((place + index, answer, READY, None))
     return table
+
+
+def _in_blocks(
+    record: Record, g: Any, kept: tuple[Any, ...], needed: set[Record] | None, mine: bool, owned: set[int] | None
+) -> Any:
+    """The rule table of an elementwise record with a large gradient, its rules asked in one pass over blocks.
+
+    mine: g may be written over. owned: where the ids of gradients that nobody else holds are noted.
+    """
+    op, inputs = record.op, record.inputs
+    if not op.one_by_one or not op.in_blocks or type(g) is not _ndarray:
+        return op.rules if op.one_by_one else _asked(record, g, kept, needed)
+    asked, work = [], []
+    for entry in op.rules:
+        place, rule, how, sources = entry
+        parent = inputs[place]
+        if not isinstance(parent, Record) or (needed is not None and parent not in needed):
+            continue
+        asked.append(entry)
+        if how == IDENTITY:
+            continue
+        if how == NOTHING:
+            taken: list[Any] = []
+        elif how == ONE:
+            taken = [kept[sources]]
+        elif how == TWO:
+            taken = [kept[sources[0]], kept[sources[1]]]
+        elif any(kind == "shape" or (kind == "kept" and at >= len(op.kept_names)) for kind, at in sources):
+            return op.rules  # blocks have other shapes
+        else:
+            taken = _gather(record, kept, sources)
+        work.append((rule, taken))
+    if not work:
+        if mine and owned is not None and len(asked) == 1:
+            owned.add(id(g))
+        return op.rules
+    answers = rules_in_blocks(work, g, mine and len(work) == len(asked))
+    if answers is None:
+        return op.rules
+    if owned is not None:
+        owned.update(map(id, answers))
+    rest = iter(answers)
+    return [entry if entry[2] == IDENTITY else (entry[0], next(rest), READY, None) for entry in asked]
 
 
 def _joint(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from tensorgrad import backend
 from tensorgrad.definition import Op
 
 FLOATING = "'fc'"  # the kinds of dtypes that carry gradients
@@ -75,7 +76,11 @@ class _Writer:
         dtype = f"{results}[0].dtype" if op.saves else f"{results}.dtype"
         self.add("try:")
         self.add(f"    if {on_numpy}:")
-        self.add(f"        {results} = " + (f"_function({call})" if direct else f"_kernel(_xp, {call})"))
+        plainly = f"_function({call})" if direct else f"_kernel(_xp, {call})"
+        if op.in_blocks:
+            wide = f"_wide(_function, {call})" if direct else f"_wide(_kernel_of_arrays, {call})"
+            plainly = f"{plainly} if {first}.size < {backend.LARGE} else {wide}"
+        self.add(f"        {results} = {plainly}")
         if op.saves:
             self.add(f"        if type({results}) is not tuple: _split({results})  # raises")
         if self.lifts:

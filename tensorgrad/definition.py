@@ -51,6 +51,7 @@ class Op:
         self.bundle: Any = tuple if isinstance(results, int) else results._make  # type: ignore[attr-defined]
         self.results = results if isinstance(results, int) else len(results._fields)  # type: ignore[attr-defined]
         self.elementwise = blocks == "all"
+        self.in_blocks = self.elementwise and results == 1 and not (saves or constant)  # large arrays by blocks
         self.linear = linear
         own = self.module.startswith("tensorgrad.")
         self.kernels: dict[str, Kernel] = dict(backend.kernels_of(self.name, kernel)) if own else {}
@@ -212,7 +213,10 @@ class Op:
             place = self.names.index("dtype")
             if values[place] is not None:
                 values = (*values[:place], np.dtype(values[place]), *values[place + 1 :])
-        return values, self.run(library.namespace, values, self.kernel_for(library.name))
+        kernel = self.kernel_for(library.name)
+        if library is NUMPY and self.in_blocks:  # a number is the first operand, and a large array perhaps another
+            return values, backend.wide(lambda *arrays: self.run(NUMPY.namespace, arrays, kernel), *values)
+        return values, self.run(library.namespace, values, kernel)
 
     def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """NumPy gave another dtype than the first operand's: run again if an integer array was the reason."""

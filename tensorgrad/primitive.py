@@ -16,6 +16,7 @@ from __future__ import annotations
 import inspect
 import linecache
 from collections.abc import Callable
+from functools import partial
 from types import FunctionType
 from typing import Any, Protocol, overload
 
@@ -157,13 +158,15 @@ def _forget_body(function: Any) -> None:
 def _compile(op: Op, function: Any) -> None:
     """Write the op's call body into its function, in place, so that every name keeps pointing at it."""
     direct = _library_function(op)
+    kernel = op.kernel_for(NUMPY.name)
     source = source_of(op, direct is not None)
     filename = f"<op {op.module}.{op.name}>"
     linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
     names = function.__globals__
     names.update(
         _Record=Record, _CONSTANT=CONSTANT, _op=op, _ndarray=np.ndarray, _xp=NUMPY.namespace,
-        _kernel=op.kernel_for(NUMPY.name), _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
+        _kernel=kernel, _kernel_of_arrays=partial(kernel, NUMPY.namespace), _wide=backend.wide,
+        _function=direct, _elsewhere=op.elsewhere, _relift=op.relift,
         _explain=op.explain, _no_gradient=op.no_gradient, _split=op.split, _settle=backend.settle, _plain=_plain,
         _bundle=op.bundle, _shape_of=_shape_of, _results=_results, _new=object.__new__, _current=current, _next=next,
         _clock=clock, _watched=watched, _become=become, _fill=_fill, _Tensor=_tensor_class[0],

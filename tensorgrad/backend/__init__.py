@@ -14,6 +14,8 @@ from tensorgrad.backend import sorting_kernels as sorting_kernels
 from tensorgrad.backend import special_kernels as special_kernels
 from tensorgrad.backend import window_kernels as window_kernels
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.blocks import LARGE, add_into, rules_in_blocks, wide
+from tensorgrad.backend.buffers import empty
 from tensorgrad.backend.convolution_choice import get_winograd, set_winograd
 from tensorgrad.backend.dtypes import (
     as_dtype,
@@ -46,14 +48,17 @@ from tensorgrad.backend.libraries import (
 from tensorgrad.backend.workers import get_num_threads, set_num_threads, share, threads
 
 __all__ = [
+    "LARGE",
     "NUMPY",
     "Array",
     "Library",
+    "add_into",
     "as_array",
     "as_dtype",
     "complex_of",
     "default_device",
     "device_of",
+    "empty",
     "get_default_dtype",
     "get_num_threads",
     "get_winograd",
@@ -71,6 +76,7 @@ __all__ = [
     "natural",
     "on_device",
     "one_thread",
+    "rules_in_blocks",
     "set_default_dtype",
     "set_num_threads",
     "set_winograd",
@@ -78,4 +84,5 @@ __all__ = [
     "share",
     "threads",
     "to_numpy",
+    "wide",
 ]

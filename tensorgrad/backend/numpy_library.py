@@ -14,6 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.product_kernels import matmul
+from tensorgrad.backend.workers import share
+
 # By place: (x, axis, dtype, out, keepdims). Keywords cost 0.1 us more.
 _add_reduce: Callable[..., Any] = np.add.reduce
 _multiply_reduce: Callable[..., Any] = np.multiply.reduce
@@ -21,6 +25,7 @@ _maximum_reduce: Callable[..., Any] = np.maximum.reduce
 _minimum_reduce: Callable[..., Any] = np.minimum.reduce
 _divide = np.divide
 _LARGE, _SHORT = 1 << 16, 512  # numbers in an array, and along an axis, beyond which `_add` sums in other ways
+_SHARED, _PIECE = 1 << 20, 1 << 18  # numbers from which a sum is shared by the pool, and in a piece of it
 _ndarray = np.ndarray
 
 
@@ -42,9 +47,32 @@ def _add(x: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
             (place,) = kept
             rows = np.moveaxis(x, place, -1)
             if x.shape[place] <= _SHORT and rows.flags.c_contiguous:
-                total = np.ones(x.size // x.shape[place], x.dtype) @ rows.reshape(-1, x.shape[place])
+                total = _column_sums(rows.reshape(-1, x.shape[place]))
                 return np.expand_dims(total, axis) if keepdims else total
+    if x.size >= _SHARED and axis is None and dtype is None and x.dtype.kind == "f" and x.flags.c_contiguous:
+        numbers = x.reshape(-1)
+        total = _add_reduce(np.asarray(share(_add_reduce, [numbers[each] for each in _pieces(x.size, 1)])))
+        return total.reshape((1,) * x.ndim) if keepdims else total
     return _add_reduce(x, axis, dtype, None, keepdims)
+
+
+def _pieces(rows: int, columns: int) -> list[slice]:
+    """Rows in pieces of 256 Ki numbers: they depend on the shape alone, and so do the last bits of a sum."""
+    step = max(1, _PIECE // columns)
+    return [slice(at, at + step) for at in range(0, rows, step)]
+
+
+def _column_sums(rows: Any) -> Any:
+    """Sums over the first axis: products with ones, of which large ones are made by pieces over the pool."""
+    ones = np.ones(len(rows), rows.dtype)
+    if rows.size < _SHARED:
+        return ones @ rows
+    with one_thread():
+        parts = share(lambda piece: ones[piece] @ rows[piece], _pieces(*rows.shape))
+    total = parts[0]
+    for each in parts[1:]:
+        total += each
+    return total
 
 
 def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -120,6 +148,7 @@ namespace = _NumpyNamespace(
     mean=_mean,
     count_nonzero=_count_nonzero,
     astype=_astype,
+    matmul=matmul,
     isdtype=_isdtype,
     bool=np.dtype(bool),
 )

@@ -1,0 +1,121 @@
+"""Large arrays that are used again: a training step makes the same ones over and over.
+
+The system clears every page that it gives out, so a fresh large array costs as much as what is computed into it. Here
+each array that was handed out stays on a shelf for its shape and dtype. It is free again when nobody but the shelf
+holds it: views, memoryviews and DLPack exports hold the array that they look into, and so does whatever was made from
+them. Nothing is called when an array dies, and nothing is ever taken away.
+
+The shelves together hold a limited number of bytes. What was not asked for the longest is forgotten first: an array
+that is still in use then lives on as any other.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import OrderedDict
+from threading import Lock
+from typing import Any
+from weakref import getweakrefcount
+
+import numpy as np
+
+Key = tuple[tuple[int, ...], Any]
+
+_MOST = 1 << 30  # bytes on all shelves together, or an eighth of the machine's memory
+
+
+class Shelves:
+    """Arrays by shape and dtype, the shelf that was last asked at the end."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.bytes = most, 0
+        self.shelves: OrderedDict[Key, list[Any]] = OrderedDict()
+        self.lock = Lock()
+        self.free_count = 0
+        probe = [np.empty(1)]
+        self._find(probe)  # how many hold a free array, in this interpreter's way of counting
+
+    def _find(self, shelf: list[Any]) -> Any:
+        """An array of the shelf that only the shelf holds, or None. It goes to the end, where the youngest are."""
+        for place, array in enumerate(shelf):
+            count = sys.getrefcount(array)
+            if not self.free_count:
+                self.free_count = count
+            elif count == self.free_count and not getweakrefcount(array):
+                del shelf[place]
+                shelf.append(array)
+                return array
+        return None
+
+    def take(self, shape: tuple[int, ...], dtype: Any) -> Any:
+        """An array of any values."""
+        key = (shape, dtype)
+        with self.lock:
+            shelf = self.shelves.get(key)
+            if shelf is None:
+                shelf = self.shelves[key] = []
+            else:
+                self.shelves.move_to_end(key)
+                found = self._find(shelf)
+                if found is not None:
+                    return found
+        array = np.empty(shape, dtype)
+        with self.lock:
+            if array.nbytes <= self.most // 4:
+                shelf.append(array)
+                self.bytes += array.nbytes
+                self._make_room()
+        return array
+
+    def _make_room(self) -> None:
+        while self.bytes > self.most:
+            key, shelf = next(iter(self.shelves.items()))
+            if shelf:
+                self.bytes -= shelf.pop(0).nbytes
+            if not shelf:
+                del self.shelves[key]
+
+    def clear(self) -> None:
+        with self.lock:
+            self.shelves.clear()
+            self.bytes = 0
+
+
+def _memory() -> int:
+    """The machine's memory in bytes; as much as is ever needed where it does not tell."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 8 * _MOST
+
+
+_shelves = Shelves(min(_MOST, _memory() // 8))
+# Where threads count references each for itself, no count tells that nobody else holds an array.
+_COUNTS_TELL = getattr(sys, "_is_gil_enabled", lambda: True)()
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> Any:
+    """A large array of any values, C-contiguous, which nobody else can see.
+
+    >>> empty((2, 3), np.dtype("float32")).shape
+    (2, 3)
+    """
+    if not _COUNTS_TELL:
+        return np.empty(shape, dtype)
+    return _shelves.take(shape, dtype)
+
+
+def release() -> int:
+    """Forget all arrays on the shelves, and return their bytes: those that nobody uses are freed."""
+    count = _shelves.bytes
+    _shelves.clear()
+    return count
+
+
+def _after_fork() -> None:
+    _shelves.lock = Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
