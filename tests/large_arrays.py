@@ -11,7 +11,7 @@ from tensorgrad.backend import blocks, workers
 
 def _write_bodies_anew() -> None:
     for function in [getattr(ops, name) for name in ops.__all__]:
-        if hasattr(function, "op"):
+        if hasattr(function, "op") and function.op.in_blocks:
             primitive._forget_body(function)
 
 
