@@ -309,13 +309,16 @@ from tensorgrad.version import __version__
 if _TYPE_CHECKING:
     from tensorgrad.diagnosis import debug, detect_anomaly
     from tensorgrad.drawing import Drawing, render
+    from tensorgrad.program import CompileWarning, compile
     from tensorgrad.recompute import checkpoint
 
 # What is loaded when it is first asked for, so that `import tensorgrad` does not wait for it.
 _LATER = {
     **dict.fromkeys(("data", "io", "models", "nn", "optim", "recipes", "train")),
     "Drawing": "drawing",
+    "CompileWarning": "program",
     "checkpoint": "recompute",
+    "compile": "program",
     "debug": "diagnosis",
     "detect_anomaly": "diagnosis",
     "render": "drawing",
@@ -340,6 +343,7 @@ def __dir__():  # type: ignore[no-untyped-def]  # what waits is there too, for t
 
 
 __all__ = [
+    "CompileWarning",
     "Drawing",
     "Tape",
     "Tensor",
@@ -394,6 +398,7 @@ __all__ = [
     "checkpoint",
     "cholesky",
     "clip",
+    "compile",
     "complex64",
     "complex128",
     "concat",

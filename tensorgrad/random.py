@@ -26,8 +26,10 @@ import operator
 import os
 import threading
 from collections.abc import Callable
+from contextvars import ContextVar
+from functools import wraps
 from math import prod
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -48,6 +50,23 @@ _STRETCH = 1 << 16
 _turn = threading.Lock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_turn.acquire, after_in_parent=_turn.release, after_in_child=_turn.release)
+
+
+Draw = TypeVar("Draw", bound=Callable[..., Any])
+# Who wants to see draws as they are made, and to make them again later: called with the generator, the method and what
+# it was given, in the method's place.
+draws_seen: ContextVar[Callable[..., Any] | None] = ContextVar("draws_seen", default=None)
+
+
+def _seen(draw: Draw) -> Draw:
+    """A method whose values rest on the stream alone, shown to whoever looks on."""
+
+    @wraps(draw)
+    def method(self: Any, *args: Any, **keywords: Any) -> Any:
+        watcher = draws_seen.get()
+        return draw(self, *args, **keywords) if watcher is None else watcher(draw, self, args, keywords)
+
+    return method  # type: ignore[return-value]
 
 
 class Generator:
@@ -123,6 +142,7 @@ class Generator:
         with _turn:
             self._key, self._counter = key, counter
 
+    @_seen
     def spawn(self, n_children: int) -> list[Generator]:
         """Generators with streams of their own, one for each worker or layer, on the same device.
 
@@ -164,6 +184,7 @@ class Generator:
 
     # ── floating values ─────────────────────────────────────────────────────────────────────────────────
 
+    @_seen
     def random(self, size: Size = None, dtype: Any = None) -> Tensor:
         """Uniform values in [0, 1), multiples of 2^-24 in float32, of 2^-53 in float64.   -> size
 
@@ -198,6 +219,7 @@ class Generator:
         below: Tensor = ops.minimum(values, self._tensor(np.nextafter(bound, least)))
         return _as_dtype(below, kind)
 
+    @_seen
     def standard_normal(self, size: Size = None, dtype: Any = None) -> Tensor:
         """Values of the normal distribution with mean 0 and variance 1.   -> size
 
@@ -225,6 +247,7 @@ class Generator:
         _refuse_negative("normal", scale)
         return _as_dtype(ops.add(ops.multiply(self.standard_normal(shape, kind), scale), loc), kind)
 
+    @_seen
     def exponential(self, scale: Any = 1.0, size: Size = None, dtype: Any = None) -> Tensor:
         """Values of the exponential distribution with mean `scale`, at least 0.   (...) -> size
 
@@ -238,6 +261,7 @@ class Generator:
         _refuse_negative("exponential", scale)
         return _as_dtype(ops.multiply(self._tensor(self._draw(shape, kind, _exponentials)), scale), kind)
 
+    @_seen
     def bernoulli(self, p: Any, size: Size = None, dtype: Any = None) -> Tensor:
         """1 with probability p, else 0.   (...) -> size
 
@@ -275,6 +299,7 @@ class Generator:
 
     # ── whole numbers ───────────────────────────────────────────────────────────────────────────────────
 
+    @_seen
     def integers(
         self, low: Any, high: Any = None, size: Size = None, dtype: Any = np.int64, endpoint: bool = False
     ) -> Tensor:
@@ -319,6 +344,7 @@ class Generator:
             words = np.where(rejected, _words(key, counter + (level << _COUNTER_BITS), count), words)
         return np.where(size == 0, words, words % divisor)
 
+    @_seen
     def permutation(self, x: Any, axis: int = 0) -> Tensor:
         """The integers below x, or the slices of x along an axis, in random order.   (.., n, ..) -> (.., n, ..)
 
@@ -339,6 +365,7 @@ class Generator:
         """The numbers below `count` in random order, in host memory."""
         return np.argsort(self._draw((count,), np.uint64, _as_they_are), kind="stable").astype(np.int64)
 
+    @_seen
     def choice(self, a: Any, size: Size = None, replace: bool = True, p: Any = None, axis: int = 0) -> Tensor:
         """Integers below a, or slices of a along an axis, drawn with probabilities p.   (n, ...) -> (*size, ...)
 

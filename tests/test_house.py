@@ -58,6 +58,7 @@ FLOORS: list[set[str]] = [
     {"tensor"},
     {"creation", "array_api", "linalg", "fft", "costs"},
     {"random", "transforms", "recompute", "diagnosis", "drawing", "io", "overview"},
+    {"program"},
     {"testing"},
     {"nn", "optim"},
     {"data"},

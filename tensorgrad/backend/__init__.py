@@ -30,6 +30,7 @@ from tensorgrad.backend.libraries import (
     NUMPY,
     Array,
     Library,
+    add_library,
     as_array,
     default_device,
     device_of,
@@ -43,6 +44,7 @@ from tensorgrad.backend.libraries import (
     namespace,
     on_device,
     settle,
+    stand_in,
     to_numpy,
 )
 from tensorgrad.backend.workers import get_num_threads, set_num_threads, share, threads
@@ -53,6 +55,7 @@ __all__ = [
     "Array",
     "Library",
     "add_into",
+    "add_library",
     "as_array",
     "as_dtype",
     "complex_of",
@@ -82,6 +85,7 @@ __all__ = [
     "set_winograd",
     "settle",
     "share",
+    "stand_in",
     "threads",
     "to_numpy",
     "wide",

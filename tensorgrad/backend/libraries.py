@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -34,6 +35,8 @@ NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray,
 _by_type: dict[type, Library] = {np.ndarray: NUMPY}
 _by_device: dict[str, Library] = {NUMPY.device: NUMPY}
 _SCALARS = (bool, int, float, complex)
+# A library whose arrays hold ndarrays and see what is done with them takes NumPy's place here while it looks on.
+stand_in: ContextVar[Library | None] = ContextVar("stand_in", default=None)
 
 
 def _strict() -> Library:
@@ -76,7 +79,14 @@ def on_device(device: Any = None) -> Library:
             raise ValueError(f"there is no device {name!r} here; devices: {known}")
         library = _loaders[name]()
         _by_device[name] = _by_type[library.array_type] = library
+    elif library is NUMPY:
+        return stand_in.get() or NUMPY
     return library
+
+
+def add_library(library: Library) -> None:
+    """Know a library by its arrays. Where its device is NumPy's, its arrays and ndarrays may meet in a call."""
+    _by_type[library.array_type] = library
 
 
 def library_of(value: Any) -> Library | None:
@@ -104,6 +114,9 @@ def library_among(values: Iterable[Any]) -> Library:
         library = library_of(value)
         if library is not None:
             if found is not None and library is not found:
+                if library.device == found.device:
+                    found = library if found is NUMPY else found
+                    continue
                 raise TypeError(
                     f"arrays on two devices, {found.device!r} and {library.device!r}; "
                     f"move one of them: x.to_device({found.device!r})"
@@ -151,7 +164,10 @@ def memory_of(array: Array) -> Any:
 def move(array: Array, device: str) -> Array:
     """The array on another device; itself when it is there."""
     target = on_device(device)
-    return array if library_of(array) is target else target.from_numpy(to_numpy(array))
+    here = library_of(array)
+    return (
+        array if here is target or (here is not None and here.device == device) else target.from_numpy(to_numpy(array))
+    )
 
 
 def item(array: Array) -> Any:

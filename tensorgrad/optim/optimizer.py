@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tensorgrad.backend import as_array, complex_of, is_inexact, memory_of, namespace, to_numpy
@@ -259,6 +259,17 @@ class Optimizer:
                     theta.grad = None
                 else:  # a new array, because a tape may keep the old one
                     theta.grad = of_array(namespace(theta.data).zeros_like(theta.data))
+
+    def changing_numbers(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Where the Python numbers are that change from step to step, as (dict, key).
+
+        A program of a step reads them in each call, and would take any other number for one that stays.
+        """
+        yield self.__dict__, "steps"
+        for group in self.param_groups:
+            yield from ((group, name) for name in group if name not in ("params", "param_names"))
+        for kept in self.state.values():
+            yield from ((kept, name) for name in self.numbers)
 
     # ── its state as a dict ─────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,5 @@
+"""Programs: a step traced once, and run again as a flat list of NumPy calls."""
+
+from tensorgrad.program.compiled import Compiled, CompileWarning, compile
+
+__all__ = ["CompileWarning", "Compiled", "compile"]

@@ -1,0 +1,285 @@
+"""`compile`: a step that is traced once and then runs as a program, or says why it cannot."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend import memory_of, settle
+from tensorgrad.program.calls import Node, UntraceableError
+from tensorgrad.program.effects import Source, apply, built
+from tensorgrad.program.guards import Guards, tensor_key
+from tensorgrad.program.reach import VALUES, Reach
+from tensorgrad.program.recording import Recording, alike
+from tensorgrad.program.traced import TracedArray, tracing
+from tensorgrad.program.writing import MisfitError, Writer
+from tensorgrad.tape import Traced, page
+
+_PROGRAMS = 8  # kept of one step: shapes, modes and branches that come in turn
+_ATTEMPTS = 3  # traces in a row that come to nothing before the step stays eager
+
+
+class CompileWarning(UserWarning):
+    """A compiled step runs eagerly, and why."""
+
+
+class Program:
+    """One recording of a step, as a function that can be called again."""
+
+    def __init__(self, recording: Recording, leaves: list[Any]) -> None:
+        self.guards: Guards = recording.guards
+        self._recording: Recording | None = recording  # until it is wanted as a function
+        self._objects = [leaf for leaf in leaves if not isinstance(leaf, (Traced, np.ndarray))]  # known by identity
+        self._leaves: list[Any] = []
+        self._sources = [source for _, source in recording.inputs]
+        self._givens = [(holder, key, place) for _, holder, key, place in recording.givens]
+        self._changes, self._template = recording.changes, recording.template
+        self._written = [change.target for change in recording.changes if change.kind == "write"]
+        self._alike = recording.alike
+
+    def _write(self, recording: Recording) -> None:
+        writer = Writer(recording)
+        self._function = writer.function()
+        self._place = {node: place for place, node in enumerate(writer.outputs)}
+        self._draws = [node.value[0] for node in writer.nodes if node.kind == "draw"]
+        self._recording = None
+
+    def fits(self, leaves: list[Any]) -> str | None:
+        """None where the program is the one for this call, else why it is not."""
+        reason = self.guards.check()
+        if reason is not None:
+            return reason
+        if self._alike != alike(leaves, self.guards.tensors):
+            return "other arguments are the same tensor"
+        self._leaves = leaves
+        return self._check_memory()
+
+    def _check_memory(self) -> str | None:
+        if self._written:
+            owners = [id(memory_of(self._array_at(source))) for source in self._sources]
+            for source in self._written:
+                array = self._array_at(source)
+                if owners.count(id(memory_of(array))) > 1 or not array.flags.writeable:
+                    return "an array that is written into shares its memory with another, or is read-only"
+        return None
+
+    def _tensor_at(self, source: Source) -> Any:
+        return self._leaves[source.number] if source.kind == "argument" else self.guards.tensors[source.number]
+
+    def _array_at(self, source: Source) -> Any:
+        if source.kind == "array":
+            return self.guards.arrays[source.number]
+        thing = self._tensor_at(source)
+        return thing.data if isinstance(thing, Traced) else thing
+
+    def run(self) -> Any:
+        """The result of the call that was just found to fit. Raises MisfitError, having changed nothing."""
+        if self._recording is not None:
+            self._write(self._recording)
+        states = [(generator, generator.get_state()) for generator in self._draws]
+        try:
+            values = self._function(*[self._array_at(source) for source in self._sources], *self._numbers())
+        except MisfitError:
+            for generator, state in reversed(states):
+                generator.set_state(state)
+            raise
+
+        def value_of(node: Node) -> Any:
+            return settle(values[self._place[node]])
+
+        apply(self._changes, value_of, self._tensor_at, self._array_at)
+        return built(self._template, value_of, self._tensor_at, self._array_at)
+
+    def _numbers(self) -> list[Any]:
+        found = []
+        for holder, key, place in self._givens:
+            value = holder.thing[key]
+            found.append(value if place is None else value[place])
+        return found
+
+    def forget(self) -> None:
+        """Let go of what the last call was given."""
+        self._leaves = []
+        self.guards.forget()
+
+
+class Compiled:
+    """A step, and the programs that were made of it."""
+
+    def __init__(self, step: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, step)
+        self._step = step
+        self._programs: list[tuple[Any, Program]] = []  # with the key of their arguments, the last used first
+        self._lock = threading.Lock()
+        self._failures, self._told = 0, set[str]()
+        self.reason: str | None = None  # why the step stays eager
+        self.traces = 0  # how often it was traced
+        self.replays = 0  # calls that ran as a program
+
+    def stands_for(self) -> Callable[..., Any]:
+        """The step itself, which a step that calls this one is traced through."""
+        return self._step
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """What the step gives, and all that it does."""
+        if self.reason is not None or tracing.get() is not None:
+            return self._step(*args, **keywords)
+        scope = page.get()
+        if scope is not None and scope.watchers:
+            return self._eagerly("somebody watches what is recorded, as tensorgrad.debug() does", args, keywords)
+        try:
+            leaves, key = flattened((args, keywords))
+        except UntraceableError as reason:
+            return self._eagerly(str(reason), args, keywords)
+        if not self._lock.acquire(blocking=False):  # another thread is in it, or a fork caught it there
+            return self._step(*args, **keywords)
+        try:
+            return self._call((key, scope is None), leaves, args, keywords)
+        finally:
+            self._lock.release()
+
+    def _call(self, key: Any, leaves: list[Any], args: Any, keywords: Any) -> Any:
+        for place, (own, program) in enumerate(self._programs):
+            if own == key and program.fits(leaves) is None:
+                try:
+                    result = program.run()
+                except MisfitError:
+                    continue
+                finally:
+                    program.forget()
+                self.replays += 1
+                if place:
+                    self._programs.insert(0, self._programs.pop(place))
+                return result
+        return self._trace(key, leaves, args, keywords)
+
+    def _trace(self, key: Any, leaves: list[Any], args: Any, keywords: Any) -> Any:
+        try:
+            roots = {getattr(self._step, "__qualname__", "step"): self._step}
+            objects = [leaf for leaf in leaves if not isinstance(leaf, (Traced, np.ndarray))]
+            roots.update({f"argument {place}": each for place, each in enumerate(objects)})
+            recording = Recording(self._step, leaves, lambda new: rebuilt((args, keywords), new), Reach(roots))
+        except UntraceableError as reason:
+            self._failures += 1
+            return self._eagerly(str(reason), args, keywords)
+        self.traces += 1
+        if recording.once is not None:
+            self._failures += 1
+            if self._failures >= _ATTEMPTS:
+                self.reason = recording.once
+                self._tell(recording.once)
+            return recording.result
+        self._failures = 0
+        self._programs.insert(0, (key, Program(recording, leaves)))
+        del self._programs[_PROGRAMS:]
+        if self.traces > 4 * _PROGRAMS and self.replays < self.traces:
+            self.reason = f"{self.traces} traces served for {self.replays} calls: something changes at every call"
+            self._tell(self.reason)
+            self._programs.clear()
+        result = recording.result
+        recording.forget()
+        return result
+
+    def _eagerly(self, reason: str, args: Any, keywords: Any) -> Any:
+        result = self._step(*args, **keywords)  # first: an error of its own says more
+        if self._failures >= _ATTEMPTS:
+            self.reason = reason
+            self._programs.clear()
+        self._tell(reason)
+        return result
+
+    def _tell(self, reason: str) -> None:
+        if reason not in self._told:
+            self._told.add(reason)
+            name = getattr(self._step, "__qualname__", repr(self._step))
+            warnings.warn(f"compile: {name} runs eagerly: {reason}", CompileWarning, stacklevel=4)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+
+def flattened(value: Any) -> tuple[list[Any], Any]:
+    """The leaves of nested arguments, and a key that says how they are nested, and all of them but their values."""
+    leaves: list[Any] = []
+
+    def key_of(part: Any) -> Any:
+        if isinstance(part, Traced):
+            key = tensor_key(part)
+            if key is None or part.grad is not None:
+                raise UntraceableError(
+                    "an argument was recorded by an op, has a hook or a gradient, or is not in host memory; pass "
+                    "x.detach(), or what it was computed from"
+                )
+            leaves.append(part)
+            return key
+        if isinstance(part, np.ndarray):
+            if type(part) is not np.ndarray or part.dtype.kind not in "biufc":
+                raise UntraceableError(f"an argument is a {type(part).__name__} of {part.dtype}")
+            leaves.append(part)
+            return ("array", part.shape, part.dtype)
+        if isinstance(part, dict):
+            return ("dict", *[(key, key_of(each)) for key, each in part.items()])
+        if isinstance(part, (list, tuple)):
+            return (type(part), *[key_of(each) for each in part])
+        if isinstance(part, (float, complex)):
+            return (type(part), str(part))
+        if isinstance(part, VALUES) and not isinstance(part, slice):
+            return (type(part), part)
+        leaves.append(part)
+        return ("object", id(part))
+
+    return leaves, key_of(value)
+
+
+def rebuilt(value: Any, leaves: list[Any]) -> Any:
+    """Nested arguments with other leaves."""
+    left = iter(leaves)
+
+    def build(part: Any) -> Any:
+        if isinstance(part, dict):
+            return {key: build(each) for key, each in part.items()}
+        if isinstance(part, (list, tuple)):
+            parts = [build(each) for each in part]
+            return parts if isinstance(part, list) else type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+        if isinstance(part, VALUES) and not isinstance(part, slice):
+            return part
+        return next(left)
+
+    return build(value)
+
+
+def compile(step: Callable[..., Any]) -> Compiled:
+    """A step that is traced once, and from then on runs as a flat list of NumPy calls over arrays made beforehand.
+
+    step: a function of tensors, arrays, numbers, and lists, tuples or dicts of them, which may do all that a training
+    step does: a forward pass, sweeps, an optimizer's step, draws. What it can see besides its arguments, such as
+    modules, settings, optimizers and generators, is compared before every call, and where anything is otherwise the
+    step is traced anew; learning rates, counts of steps and values of tensors are read at each call. A value that
+    Python looks at, in an `if` or by int(x), must be as it was in the trace.
+    A step that does what a program would not do again (it prints, changes a list, looks at float(x), uses NumPy's
+    random numbers) runs eagerly, and a `CompileWarning` says once why. Results carry no tape.
+
+    >>> import tensorgrad as tg
+    >>> weight = tg.asarray([1.0, -2.0], requires_grad=True)
+    >>> optimizer = tg.optim.SGD([weight], lr=0.1)
+    >>> @tg.compile
+    ... def step(x):
+    ...     optimizer.zero_grad()
+    ...     loss = ((weight * x) ** 2).sum()
+    ...     loss.backward()
+    ...     optimizer.step()
+    ...     return loss
+    >>> [round(step(tg.asarray([1.0, 1.0])).item(), 3) for _ in range(4)]
+    [5.0, 3.2, 2.048, 1.311]
+    >>> step.traces, step.replays
+    (2, 2)
+    """
+    return Compiled(step)
+
+
+__all__ = ["CompileWarning", "Compiled", "Program", "TracedArray", "compile"]

@@ -1,0 +1,148 @@
+"""What a call of a program leaves behind: results, and changes of what was there before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.program.calls import Node
+from tensorgrad.program.reach import Holder
+from tensorgrad.tape import OUTSIDE, SWEPT, Leaf, Record, Sweep
+from tensorgrad.writes import note_write
+
+GONE = object()  # in the place of an entry that is taken away
+
+
+class Source:
+    """Where something is at each call: the leaf of the arguments, the tensor or the array of this number."""
+
+    __slots__ = ("kind", "number")
+
+    def __init__(self, kind: str, number: int) -> None:
+        self.kind, self.number = kind, number
+
+
+class Given:
+    """In a template: what was there before the call; `whole` for the tensor, else its array."""
+
+    __slots__ = ("source", "whole")
+
+    def __init__(self, source: Source, whole: bool) -> None:
+        self.source, self.whole = source, whole
+
+
+class Made:
+    """In a template: a tensor that each call makes: its class, what is set on it, whether its tape was swept."""
+
+    __slots__ = ("attributes", "kind", "node", "swept")
+
+    def __init__(self, kind: Any, node: Node | Given, attributes: dict[str, Any], swept: bool) -> None:
+        self.kind, self.node, self.attributes, self.swept = kind, node, attributes, swept
+
+    def build(self, data: Any) -> Any:
+        """The tensor around an array."""
+        tensor = self.kind.__new__(self.kind)
+        tensor.data, tensor.grad, tensor.record = data, None, None
+        for name, value in self.attributes.items():
+            setattr(tensor, name, value)
+        if self.swept:
+            tensor.record = _swept_record(data)
+        return tensor
+
+
+class Change:
+    """A change: `kind` "write" into the array of a source, "data" of a tensor, or the "entry" of a holder."""
+
+    __slots__ = ("key", "kind", "target", "what")
+
+    def __init__(self, kind: str, target: Any, key: Any, what: Any) -> None:
+        self.kind, self.target, self.key, self.what = kind, target, key, what
+
+
+class _Step:
+    title = "a compiled step"
+
+
+def _swept_record(data: Any) -> Record:
+    """The record of a result whose tape was swept: a second sweep over it says so."""
+    record = Record()
+    record.op, record.inputs, record.shape, record.dtype = _Step, (), data.shape, data.dtype
+    record.serial, record.scope, record.kept = 0, OUTSIDE, Sweep()
+    record.kept.failure = SWEPT
+    return record
+
+
+def built(template: Any, value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> Any:
+    """What a template stands for, with the values of this call."""
+
+    def build(part: Any) -> Any:
+        if isinstance(part, Made):
+            return part.build(build(part.node))
+        if isinstance(part, Node):
+            return value_of(part)
+        if isinstance(part, Given):
+            return (tensor_at if part.whole else array_at)(part.source)
+        if isinstance(part, dict):
+            return {key: build(each) for key, each in part.items()}
+        if isinstance(part, list):
+            return [build(each) for each in part]
+        if isinstance(part, tuple):
+            parts = [build(each) for each in part]
+            return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+        return part
+
+    return build(template)
+
+
+def nodes_of(template: Any) -> list[Node]:
+    """The nodes whose values a template needs."""
+    if isinstance(template, Made):
+        return nodes_of(template.node)
+    if isinstance(template, Node):
+        return [template]
+    if isinstance(template, dict):
+        return [node for each in template.values() for node in nodes_of(each)]
+    if isinstance(template, (list, tuple)):
+        return [node for each in template for node in nodes_of(each)]
+    return []
+
+
+def apply(changes: list[Change], value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> None:
+    """Make the changes of a call: values first, then what rests on them."""
+    for change in changes:
+        if change.kind == "write":
+            array, value = array_at(change.target), value_of(change.what)
+            if value is not array:
+                np.copyto(array, value)
+            when = note_write(array)
+            if change.target.kind == "tensor":
+                record = tensor_at(change.target).record
+                if type(record) is Leaf:
+                    record.changed = when
+    for change in changes:
+        if change.kind == "data":
+            tensor_at(change.target).data = built(change.what, value_of, tensor_at, array_at)
+        elif change.kind == "entry":
+            put(change.target, change.key, built(change.what, value_of, tensor_at, array_at))
+
+
+def put(holder: Holder, key: Any, value: Any) -> None:
+    """Set an entry, add it at the end of a list, or take it away."""
+    if value is GONE:
+        if holder.kind == "slots":
+            delattr(holder.thing, key)
+        elif holder.kind == "cell":
+            del holder.thing.cell_contents
+        elif holder.kind == "sequence":
+            del holder.thing[key:]
+        else:
+            del holder.thing[key]
+    elif holder.kind == "sequence" and key == len(holder.thing):
+        holder.thing.append(value)
+    else:
+        holder.put(key, value)
+
+
+__all__ = ["GONE", "Change", "Given", "Made", "Source", "apply", "built", "nodes_of"]

@@ -1,0 +1,180 @@
+"""Guards: what must be as it was for a program to give the right answer, compared before every call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.program.calls import UntraceableError
+from tensorgrad.program.reach import VALUES, Holder, Reach
+from tensorgrad.tape import Leaf, Traced
+
+_MISSING = object()
+_EQUAL = (*VALUES, frozenset)
+
+
+def same(found: Any, expected: Any) -> bool:
+    """Whether a value stands for the same: the same object, or an equal plain value of its type."""
+    if found is expected:
+        return True
+    kind = type(expected)
+    if type(found) is not kind or not isinstance(expected, _EQUAL):
+        return False
+    return bool(found == expected) and (not isinstance(expected, float) or str(found) == str(expected))
+
+
+def number_kind(value: Any) -> Any:
+    """The type of a number, or of each in a tuple of numbers; None for anything else."""
+    if type(value) is tuple and value:
+        kinds = tuple([number_kind(each) for each in value])
+        return None if None in kinds else kinds
+    return type(value) if type(value) in (int, float) else None
+
+
+def tensor_key(tensor: Any) -> Any:
+    """What a program rests on of a tensor besides its values. None for one that came from elsewhere's tape."""
+    record, data = tensor.record, tensor.data
+    if type(data) is not np.ndarray or (record is not None and type(record) is not Leaf):
+        return None
+    if record is not None and record.hooks:
+        return None
+    return (type(tensor), data.shape, data.dtype, record is not None)
+
+
+def _is_fixed(tensor: Any) -> bool:
+    """Whether a tensor must stay the same object: it gathers gradients, or has one."""
+    return type(tensor.record) is Leaf or tensor.grad is not None
+
+
+class Guards:
+    """Compares what a step can see with what it saw when it was traced.
+
+    Tensors that require no gradient, and arrays, may be other objects of the same shape and dtype; what stood at two
+    places must still be one object at both. Call `check`, then read `tensors` and `arrays`, in the order of the walk.
+    """
+
+    def __init__(self, reach: Reach) -> None:
+        # (dict, its length or None, [(key, expected)]) and (holder, [(key, expected)])
+        self.dicts: list[tuple[Any, int | None, list[tuple[Any, Any]], Holder]] = []
+        self.numbers: list[tuple[Holder, Any, Any]] = []  # (holder, key, what kind of number)
+        self.no_gradients: list[int] = []  # numbers of the tensors that had none
+        self.others: list[tuple[Holder, list[tuple[Any, Any]]]] = []
+        self.slots: list[tuple[Holder, Any, int, bool]] = []  # (holder, key, number of the tensor, whether it is fixed)
+        self.array_slots: list[tuple[Holder, Any, int]] = []
+        self.generators = list(reach.generators.values())
+        self.fixed: list[tuple[int, Any]] = []  # tensors that are not found at a place, but are roots
+        order = {key: place for place, key in enumerate(reach.tensors)}
+        arrays = {key: place for place, key in enumerate(reach.arrays)}
+        self.keys = [tensor_key(each) for each in reach.tensors.values()]
+        self.array_keys = [(each.shape, each.dtype) for each in reach.arrays.values()]
+        if None in self.keys:
+            lost = list(reach.tensors.values())[self.keys.index(None)]
+            raise UntraceableError(
+                f"it can see a tensor of shape {tuple(lost.data.shape)} that was recorded before the step, is not in "
+                "host memory, or has a hook; give it what was detached"
+            )
+        held: set[int] = set()
+        for holder in reach.holders:
+            if isinstance(holder.thing, Traced) and holder.before["grad"] is None:
+                self.no_gradients.append(order[id(holder.thing)])
+                continue
+            fixed = []
+            for key, value in holder.before.items():
+                if isinstance(value, Traced):
+                    self.slots.append((holder, key, order[id(value)], _is_fixed(value)))
+                    held.add(id(value))
+                elif isinstance(value, np.ndarray):
+                    self.array_slots.append((holder, key, arrays[id(value)]))
+                elif (id(holder.thing), key) in reach.numbers and number_kind(value) is not None:
+                    self.numbers.append((holder, key, number_kind(value)))
+                else:
+                    fixed.append((key, value))
+            self._add(holder, fixed)
+        self.originals = list(reach.tensors.values())
+        self.fixed = [(place, each) for place, each in enumerate(self.originals) if id(each) not in held]
+        self.tensors: list[Any] = []
+        self.arrays: list[Any] = []
+
+    def _add(self, holder: Holder, entries: list[tuple[Any, Any]]) -> None:
+        if holder.kind == "dict" and type(holder.thing) is dict:
+            length = len(holder.before) if holder.names is None else None
+            self.dicts.append((holder.thing, length, entries, holder))
+        elif entries and not (holder.kind == "sequence" and isinstance(holder.thing, tuple)):
+            self.others.append((holder, entries))
+
+    def check(self) -> str | None:
+        """None where all is as it was, else what is not."""
+        for entries, length, expected, holder in self.dicts:
+            if length is not None and len(entries) - ("_scopes" in entries) != length:
+                return f"{holder.path} has other entries"
+            for key, value in expected:
+                found = entries.get(key, _MISSING)
+                if found is not value and not same(found, value):
+                    return f"{holder.place(key)} has changed"
+        for holder, expected in self.others:
+            now = holder.entries()
+            if len(now) != len(holder.before):
+                return f"{holder.path} has other entries"
+            for key, value in expected:
+                if not same(now.get(key, _MISSING), value):
+                    return f"{holder.place(key)} has changed"
+        for holder, key, kind in self.numbers:
+            if number_kind(_entry(holder, key)) != kind:
+                return f"{holder.place(key)} is another kind of number"
+        return self._check_tensors() or self._check_arrays()
+
+    def forget(self) -> None:
+        """Let go of the tensors and arrays of the last call."""
+        self.tensors, self.arrays = [], []
+
+    def _check_tensors(self) -> str | None:
+        tensors: list[Any] = [None] * len(self.keys)
+        for place, tensor in self.fixed:
+            tensors[place] = tensor
+        for holder, key, place, fixed in self.slots:
+            found = _entry(holder, key)
+            if not isinstance(found, Traced):
+                return f"{holder.place(key)} is no tensor any more"
+            if fixed and found is not self.originals[place]:
+                return f"{holder.place(key)} is another parameter"
+            if tensors[place] is None:
+                tensors[place] = found
+            elif tensors[place] is not found:
+                return f"{holder.place(key)} is another tensor than at its other places"
+        for place in self.no_gradients:
+            if tensors[place].grad is not None:
+                return f"a tensor of shape {tuple(tensors[place].data.shape)} has a gradient and had none"
+        if len({id(each) for each in tensors}) != len(tensors):
+            return "two tensors have become one"
+        for tensor, key in zip(tensors, self.keys, strict=True):
+            if not isinstance(tensor, Traced) or tensor_key(tensor) != key:
+                return f"a tensor has another shape, dtype or requires_grad than {key[1]}, {key[2]}, {key[3]}"
+        self.tensors = tensors
+        return None
+
+    def _check_arrays(self) -> str | None:
+        arrays: list[Any] = [None] * len(self.array_keys)
+        for holder, key, place in self.array_slots:
+            found = _entry(holder, key)
+            if arrays[place] is not None and arrays[place] is not found:
+                return f"{holder.place(key)} is another array than at its other places"
+            arrays[place] = found
+        for array, key in zip(arrays, self.array_keys, strict=True):
+            if type(array) is not np.ndarray or (array.shape, array.dtype) != key:
+                return f"an array has another shape or dtype than {key[0]}, {key[1]}"
+        if len({id(each) for each in arrays}) != len(arrays):
+            return "two arrays have become one"
+        self.arrays = arrays
+        return None
+
+
+def _entry(holder: Holder, key: Any) -> Any:
+    if holder.kind == "dict":
+        return holder.thing.get(key)
+    if holder.kind == "slots":
+        return getattr(holder.thing, key, None)
+    return holder.entries().get(key)
+
+
+__all__ = ["Guards", "number_kind", "same", "tensor_key"]

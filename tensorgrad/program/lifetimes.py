@@ -1,0 +1,96 @@
+"""Which lines of a program are needed, how long their values are, and which may share an array."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.program.calls import Node
+from tensorgrad.program.traced import cast
+
+# Functions whose results may look into the memory of what they are given.
+VIEWS = {
+    operator.getitem, np.reshape, np.transpose, np.matrix_transpose, np.permute_dims, np.expand_dims, np.squeeze,
+    np.broadcast_to, np.moveaxis, np.swapaxes, np.real, np.imag, np.ravel, np.flip, np.diagonal, np.unstack,
+}  # fmt: skip
+
+# Functions whose results are new arrays of a shape that rests on shapes alone.
+STEADY = {
+    np.copy, np.where, np.clip, np.zeros_like, np.ones_like, np.full_like, np.take_along_axis, np.concat, np.stack,
+    cast,
+}  # fmt: skip
+
+
+def needed(nodes: list[Node], wanted: Iterable[Node]) -> list[Node]:
+    """The lines that results, guards and the order of draws rest on; all others are dead."""
+    alive: set[int] = set()
+    todo = [*wanted, *[node for node in nodes if node.kind in ("guard", "draw")]]
+    while todo:
+        node = todo.pop()
+        if node.place not in alive:
+            alive.add(node.place)
+            todo.extend(node.takes())
+    return [node for node in nodes if node.place in alive]
+
+
+def ufunc_of(node: Node) -> Any:
+    """The ufunc that a line is one call of, or None."""
+    function = node.function
+    if node.kind == "call" and isinstance(function, np.ufunc) and not node.keywords and function.nout == 1:
+        return function
+    return None
+
+
+def reduced_by(node: Node) -> Any:
+    """The ufunc that a line reduces by, or None."""
+    function = node.function
+    if node.kind == "call" and getattr(function, "__name__", "") == "reduce":
+        owner = getattr(function, "__self__", None)
+        return owner if isinstance(owner, np.ufunc) else None
+    return None
+
+
+def is_elementwise(node: Node) -> bool:
+    """Whether a line is one call of a ufunc whose result may be written over an operand."""
+    ufunc = ufunc_of(node)
+    return ufunc is not None and ufunc.signature is None
+
+
+def is_fresh(node: Node) -> bool:
+    """Whether a line's value surely has memory of its own."""
+    return ufunc_of(node) is not None or reduced_by(node) is not None
+
+
+def is_checked(node: Node) -> bool:
+    """Whether the shape of a line's value is looked at when it is there: it might rest on values."""
+    if node.shape is None or node.kind not in ("call", "part") or is_fresh(node):
+        return False
+    return node.function not in VIEWS and node.function not in STEADY
+
+
+def last_uses(nodes: list[Node], kept: Iterable[Node]) -> dict[int, int]:
+    """For each line the place of the last that needs its memory, also by way of views; kept ones for ever."""
+    last = {node.place: node.place for node in nodes}
+    for node in kept:
+        last[node.place] = 1 << 60
+    for node in reversed(nodes):
+        until = node.place if is_fresh(node) else max(node.place, last[node.place])
+        for taken in node.takes():
+            last[taken.place] = max(last[taken.place], until)
+    return last
+
+
+__all__ = [
+    "STEADY",
+    "VIEWS",
+    "is_checked",
+    "is_elementwise",
+    "is_fresh",
+    "last_uses",
+    "needed",
+    "reduced_by",
+    "ufunc_of",
+]

@@ -1,0 +1,348 @@
+"""What a step can see: everything that its answer may depend on besides its arguments.
+
+From the function itself the walk goes into closures, the global names it uses, bound objects, attributes, lists and
+dicts. Tensors and arrays found on the way become inputs; all else is remembered, to be compared before each later
+call. What cannot be compared, such as an iterator, is refused, and so are calls whose answer the walk cannot see.
+"""
+
+from __future__ import annotations
+
+import dis
+import enum
+import functools
+import re
+import sys
+from pathlib import PurePath
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.definition import Op
+from tensorgrad.program.calls import UntraceableError
+from tensorgrad.program.traced import Number, TracedArray
+from tensorgrad.random import Generator
+from tensorgrad.tape import Traced, _Mode
+
+VALUES = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), np.dtype, np.generic,
+          range, slice, enum.Enum, re.Pattern, PurePath)  # fmt: skip
+_LIMIT = 100_000  # things met; a step that can see more is not compared before every call
+_PURE = {"math", "cmath", "numpy", "functools", "itertools", "operator", "collections", "typing", "types", "abc",
+         "einops", "dataclasses", "builtins", "contextlib", "copy", "enum", "_operator", "_functools",
+         "warnings"}  # fmt: skip
+_EFFECTS = {"print", "open", "input", "exec", "eval", "breakpoint", "__import__", "globals"}
+_NOTES = {"_scopes"}  # what modules note for themselves, which decides about names alone
+_USERS = {"recipes", "models", "train"}  # rooms of this package whose code is read as a user's
+_CODE = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType, np.ufunc, staticmethod, classmethod, property,
+         GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType,
+         functools.cached_property, functools.partialmethod)  # fmt: skip
+
+
+class Holder:
+    """Something with entries: a dict, list, tuple, a closure's cell, an object's slots. `names`: which ones."""
+
+    __slots__ = ("before", "kind", "names", "path", "thing")
+
+    def __init__(self, thing: Any, kind: str, path: str, names: Any = None) -> None:
+        self.thing, self.kind, self.path, self.names = thing, kind, path, names
+        self.before = self.entries()
+
+    def entries(self) -> dict[Any, Any]:
+        """The entries by key: a shallow copy."""
+        if self.kind == "dict":
+            if self.names is None:
+                return {key: value for key, value in self.thing.items() if key not in _NOTES}
+            return {name: self.thing[name] for name in self.names if name in self.thing}
+        if self.kind == "sequence":
+            return dict(enumerate(self.thing))
+        if self.kind == "cell":
+            try:
+                return {"": self.thing.cell_contents}
+            except ValueError:  # a name that nothing was assigned to yet
+                return {}
+        return {name: getattr(self.thing, name) for name in self.names if hasattr(self.thing, name)}
+
+    def put(self, key: Any, value: Any) -> None:
+        """Set one entry."""
+        if self.kind == "cell":
+            self.thing.cell_contents = value
+        elif self.kind == "slots":
+            setattr(self.thing, key, value)
+        else:
+            self.thing[key] = value
+
+    def restore(self) -> None:
+        """Set all entries as they were when the holder was met."""
+        now = self.entries()
+        if self.kind == "dict" and self.names is None and list(now) != list(self.before):
+            notes = {key: value for key, value in self.thing.items() if key in _NOTES}
+            self.thing.clear()
+            self.thing.update(self.before | notes)
+        elif self.kind == "sequence" and isinstance(self.thing, list):
+            self.thing[:] = list(self.before.values())
+        else:
+            for key, value in self.before.items():
+                if now.get(key, self) is not value:
+                    self.put(key, value)
+            for key in now.keys() - self.before.keys():
+                if self.kind == "dict":
+                    del self.thing[key]
+
+    def place(self, key: Any) -> str:
+        """How a reader would find an entry."""
+        if self.kind == "sequence" or (self.kind == "dict" and not isinstance(key, str)):
+            return f"{self.path}[{key if isinstance(key, int) else '...'}]"
+        return f"{self.path}.{key}" if key != "" else self.path
+
+
+class Reach:
+    """A walk from some roots. `holders`, `tensors`, `arrays` and `numbers` are in the order they were met."""
+
+    def __init__(self, roots: dict[str, Any], strict: bool = True) -> None:
+        self.holders: list[Holder] = []
+        self.tensors: dict[int, Any] = {}
+        self.arrays: dict[int, Any] = {}
+        self.generators: dict[int, Generator] = {}
+        self.numbers: dict[tuple[int, Any], str] = {}  # (id of a dict, key): where a number is that changes by itself
+        self._met: dict[int, Any] = {}
+        self._todo: list[tuple[Any, str]] = [(value, path) for path, value in roots.items()]
+        self._strict = strict
+        while self._todo:
+            thing, path = self._todo.pop()
+            if id(thing) not in self._met or isinstance(thing, _Uses):
+                self._met[id(thing)] = thing
+                if len(self._met) > _LIMIT:
+                    raise UntraceableError(f"the step can see more than {_LIMIT:,} things (at {path})")
+                self._visit(thing, path)
+
+    def _hold(self, thing: Any, kind: str, path: str, names: Any = None) -> None:
+        holder = Holder(thing, kind, path, names)
+        self.holders.append(holder)
+        self._todo += [(value, holder.place(key)) for key, value in holder.before.items()]
+
+    def _visit(self, thing: Any, path: str) -> None:
+        if isinstance(thing, Traced):
+            self._tensor(thing, path)
+        elif isinstance(thing, np.ndarray):
+            if thing.dtype.kind not in "biufc":
+                raise UntraceableError(f"{path} is an array of {thing.dtype}")
+            self.arrays[id(thing)] = thing
+        elif isinstance(thing, (*VALUES, TracedArray, Number)):
+            pass
+        elif isinstance(thing, dict):
+            self._hold(thing, "dict", path)
+            self._todo += [(key, path) for key in thing if not isinstance(key, (*VALUES, Traced))]
+        elif isinstance(thing, (list, tuple)):
+            self._hold(thing, "sequence", path)
+        elif isinstance(thing, (set, frozenset)):
+            self._set(thing, path)
+        elif isinstance(thing, CellType):
+            self._hold(thing, "cell", path)
+        elif isinstance(thing, Generator):
+            self.generators[id(thing)] = thing
+        elif isinstance(thing, _Uses):
+            self._hold(thing.names_of, "dict", thing.path, thing.names)
+        elif isinstance(thing, _CODE):
+            self._code(thing, path)
+        elif isinstance(thing, functools.partial):
+            self._todo += [(thing.func, path), (thing.args, path), (thing.keywords, path)]
+        elif isinstance(thing, _Mode):
+            pass
+        else:
+            self._object(thing, path)
+
+    def _tensor(self, tensor: Any, path: str) -> None:
+        self.tensors[id(tensor)] = tensor
+        self._hold(tensor, "slots", path, ("grad",))
+        more = {key: value for key, value in getattr(tensor, "__dict__", {}).items() if key != "name"}
+        self._todo += [(value, f"{path}.{key}") for key, value in more.items() if not isinstance(value, VALUES)]
+        record = tensor.record
+        if record is not None and getattr(record, "hooks", None) and self._strict:
+            raise UntraceableError(f"{path} has a hook on its gradient")
+
+    def _set(self, thing: Any, path: str) -> None:
+        if not all(isinstance(each, VALUES) for each in thing):
+            raise UntraceableError(f"{path} is a set of other things than numbers and text")
+        self._hold(_Members(thing), "slots", path, ("members",))
+
+    def _object(self, thing: Any, path: str) -> None:
+        kind = type(thing)
+        if hasattr(kind, "stands_for"):
+            self._todo.append((thing.stands_for(), path))
+            return
+        if hasattr(kind, "__next__"):
+            raise UntraceableError(f"{path} is an iterator, {kind.__name__}, and gives something else at every call")
+        state = getattr(thing, "__dict__", None)
+        slots = [name for each in kind.__mro__ for name in _slots_of(each)]
+        if state is None and not slots and not _is_ours(kind.__module__):
+            raise UntraceableError(f"{path} is a {kind.__module__}.{kind.__name__}, whose state cannot be compared")
+        if state is not None:
+            self._hold(state, "dict", path)
+        if slots:
+            self._hold(thing, "slots", path, tuple(slots))
+        for container, key in getattr(kind, "changing_numbers", _none)(thing):
+            self.numbers[id(container), key] = path
+        self._code(kind, kind.__name__)
+
+    # ── code ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _code(self, thing: Any, path: str) -> None:
+        if isinstance(thing, MethodType):
+            self._todo += [(thing.__self__, path), (thing.__func__, path)]
+        elif isinstance(thing, (staticmethod, classmethod)):
+            self._todo.append((thing.__func__, path))
+        elif isinstance(thing, property):
+            self._todo += [(each, path) for each in (thing.fget, thing.fset) if each is not None]
+        elif isinstance(thing, functools.cached_property):
+            self._todo.append((thing.func, path))
+        elif isinstance(thing, functools.partialmethod):
+            self._todo += [(thing.func, path), (thing.args, path), (thing.keywords, path)]
+        elif isinstance(thing, type):
+            for kind in thing.__mro__:
+                if not _is_trusted(kind.__module__):
+                    names = [name for name in vars(kind) if name not in _CLASS_NOTES]
+                    self._todo.append((_Uses(vars(kind), tuple(names), kind.__qualname__), path))
+        elif isinstance(thing, FunctionType):
+            self._function(thing, path)
+        elif isinstance(thing, BuiltinFunctionType):
+            owner = thing.__self__
+            name = owner.__name__ if isinstance(owner, ModuleType) else getattr(thing, "__module__", None)
+            if not isinstance(owner, (ModuleType, type, type(None))) or str(name).partition(".")[0] not in _PURE:
+                raise UntraceableError(f"{path} is {thing.__qualname__}, whose answers may change from call to call")
+            if isinstance(owner, ModuleType) and thing.__name__ in _EFFECTS:
+                raise UntraceableError(f"{path} is {thing.__name__}, which a program would not call again")
+
+    def _function(self, function: FunctionType, path: str) -> None:
+        op = getattr(function, "op", None)
+        if isinstance(op, Op):  # its body is ours; the kernels and rules may be a user's
+            rules = [rule for _, rule, *_ in op.rules] + ([op.joint[0]] if op.joint else [])
+            kernels = [kernel for library, kernel in op.kernels.items() if library != "traced"]
+            self._todo += [(each, path) for each in [op.composition, *kernels, *rules]]
+            return
+        if _is_trusted(function.__module__ or ""):
+            self._todo += [(cell, path) for cell in function.__closure__ or ()]
+            return
+        names, attributes, modules = _names_used(function.__code__)
+        known, builtins = function.__globals__, function.__builtins__
+        effects = sorted(name for name in names if name not in known and name in builtins and name in _EFFECTS)
+        if effects:
+            raise UntraceableError(f"{path} calls {effects[0]}(), which a program would not do again")
+        used = tuple(name for name in sorted(names) if name in known and not isinstance(known[name], ModuleType))
+        self._todo.append((_Uses(known, used, function.__module__ or path), path))
+        found = [known[name] for name in names if isinstance(known.get(name), ModuleType)]
+        found += [sys.modules[name] for name in modules if name in sys.modules]
+        for module in found:
+            self._module(module, attributes | modules, path)
+        cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        self._todo += [(cell, name) for name, cell in cells]
+        self._todo += [(each, path) for each in (function.__defaults__, function.__kwdefaults__) if each]
+        if function.__dict__:
+            self._todo.append((function.__dict__, path))
+
+    def _module(self, module: ModuleType, names: set[str], path: str) -> None:
+        root = module.__name__.partition(".")[0]
+        if root == "numpy" and ("random" in names or "random" in module.__name__):
+            raise UntraceableError(f"{path} uses numpy.random, whose draws would stay the same; use tensorgrad.random")
+        if _is_trusted(module.__name__):
+            return
+        if root in sys.stdlib_module_names:
+            raise UntraceableError(
+                f"{path} uses the module {module.__name__}, whose answers may change from call to call"
+            )
+        used = [name for name in sorted(names) if name in vars(module)]
+        inner = [name for name in used if isinstance(vars(module)[name], ModuleType)]
+        self._todo.append((_Uses(vars(module), tuple(set(used) - set(inner)), module.__name__), path))
+        for name in inner:
+            if vars(module)[name] is not module and vars(module)[name] not in self._met.values():
+                self._met[id(vars(module)[name])] = vars(module)[name]
+                self._module(vars(module)[name], names, f"{path}.{name}")
+
+
+class _Uses:
+    """The entries of a dict of names that some code uses."""
+
+    __slots__ = ("names", "names_of", "path")
+
+    def __init__(self, names_of: Any, names: tuple[str, ...], path: str) -> None:
+        self.names_of, self.names, self.path = names_of, names, path
+
+
+class _Members:
+    """A set, compared as a whole."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: Any) -> None:
+        self.of = of
+
+    @property
+    def members(self) -> Any:
+        return frozenset(self.of)
+
+
+_CLASS_NOTES = {
+    "__dict__",
+    "__weakref__",
+    "__doc__",
+    "__module__",
+    "__annotations__",
+    "__slots__",
+    "__abstractmethods__",
+}
+
+
+def _none(thing: Any) -> tuple[()]:
+    return ()
+
+
+def _slots_of(kind: type) -> list[str]:
+    slots = vars(kind).get("__slots__", ())
+    slots = (slots,) if isinstance(slots, str) else slots
+    return [name for name in slots if name not in ("__weakref__", "__dict__")]
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] == "tensorgrad"
+
+
+def _is_trusted(module: str) -> bool:
+    """Whether a module's code is known to depend on nothing but what it is handed."""
+    parts = module.split(".")
+    return parts[0] in _PURE or (parts[0] == "tensorgrad" and (len(parts) < 2 or parts[1] not in _USERS))
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_used(code: CodeType) -> tuple[set[str], set[str], set[str]]:
+    """The global names, attributes and modules that some code, and the code in it, speaks of."""
+    names: set[str] = set()
+    attributes: set[str] = set()
+    modules: set[str] = set()
+    for line in dis.get_instructions(code):
+        if line.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+            names.add(line.argval)
+        elif line.opname == "IMPORT_NAME":
+            modules.add(line.argval)
+        elif line.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
+            attributes.add(line.argval)
+        elif line.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+            names.add(line.argval)
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            more = _names_used(constant)
+            names, attributes, modules = names | more[0], attributes | more[1], modules | more[2]
+    return names, attributes, modules
+
+
+__all__ = ["VALUES", "Holder", "Reach"]

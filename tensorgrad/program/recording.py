@@ -1,0 +1,288 @@
+"""One run of a step on traced arrays: all of it or nothing.
+
+Every array that the step can see is exchanged for a traced one, the step runs, and what it changed is noted as the
+program's changes. When the run ends, all is as the eager step would have left it; where it fails, as it was before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend import memory_of, stand_in
+from tensorgrad.program.calls import Node, UntraceableError
+from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
+from tensorgrad.program.guards import Guards, number_kind
+from tensorgrad.program.namespace import LIBRARY, keep_kernels_whole
+from tensorgrad.program.reach import VALUES, Holder, Reach
+from tensorgrad.program.traced import Number, Trace, TracedArray, tracing
+from tensorgrad.random import Generator, default_generator, draws_seen
+from tensorgrad.tape import Fan, Leaf, Sweep, Traced
+
+
+class Recording:
+    """What was written down of one run, and its result.
+
+    inputs: (node, where its array is). givens: (node, holder, key, place in a tuple or None) of Python numbers.
+    changes, template: what the run left behind and gave back. once: why this program cannot serve again, or None.
+    """
+
+    def __init__(
+        self, step: Callable[..., Any], leaves: list[Any], rebuild: Callable[[list[Any]], Any], reach: Reach
+    ) -> None:
+        self.guards = Guards(reach)
+        self.trace = Trace()
+        self.inputs: list[tuple[Node, Source]] = []
+        self.givens: list[tuple[Node, Holder, Any, int | None]] = []
+        self.changes: list[Change] = []
+        self.template: Any = None
+        self.once: str | None = None
+        self._reach, self._leaves = reach, leaves
+        self.alike = alike(leaves, list(reach.tensors.values()))
+        self.values: dict[Node, Any] = {}  # of the nodes that results and changes need
+        self._own_tensors, self._own_arrays = list(reach.tensors.values()), list(reach.arrays.values())
+        self._tensors: dict[int, tuple[Any, Source]] = {}
+        self._traced: dict[int, tuple[TracedArray, Any, Source]] = {}  # by the id of a real array
+        self._real: dict[int, Any] = {}  # real arrays by the id of the traced one that stood for them
+        self._first: dict[int, TracedArray] = {}  # by the id of a tensor: what stood for its array
+        for place, tensor in enumerate(reach.tensors.values()):
+            self._tensors[id(tensor)] = (tensor, Source("tensor", place))
+        for place, leaf in enumerate(leaves):
+            if isinstance(leaf, Traced) and id(leaf) not in self._tensors:
+                self._tensors[id(leaf)] = (leaf, Source("argument", place))
+        generators = [*reach.generators.values(), default_generator()]
+        self._states = {id(each): (each, each.get_state()) for each in generators}
+        self.result = self._run(step, rebuild)
+
+    def _run(self, step: Callable[..., Any], rebuild: Callable[[list[Any]], Any]) -> Any:
+        keep_kernels_whole()
+        before = [(each, each.data, each.record, each.grad) for each, _ in self._tensors.values()]
+        try:
+            args, keywords = rebuild(self._exchange())
+            tokens = tracing.set(self.trace), stand_in.set(LIBRARY), draws_seen.set(self._draw)
+            try:
+                result = step(*args, **keywords)
+            finally:
+                tracing.reset(tokens[0])
+                stand_in.reset(tokens[1])
+                draws_seen.reset(tokens[2])
+            self._note_changes(result)
+        except BaseException as error:
+            self._go_back(before)
+            for generator, state in self._states.values():
+                generator.set_state(state)
+            if not isinstance(error, Exception) or isinstance(error, UntraceableError):
+                raise
+            raise UntraceableError(f"{type(error).__name__}: {error}") from error
+        self._go_back(before)
+        apply(self.changes, self.values.__getitem__, self.tensor_at, self.array_at)
+        return built(self.template, self.values.__getitem__, self.tensor_at, self.array_at)
+
+    def _go_back(self, before: list[Any]) -> None:
+        """Everything as it was before the run, but for what was drawn."""
+        for tensor, data, record, grad in before:
+            tensor.data, tensor.record, tensor.grad = data, record, grad
+        for holder in self._reach.holders:
+            holder.restore()
+
+    def forget(self) -> None:
+        """Let go of the values and the arguments of the run; what is left is what a program is written from."""
+        self.values, self.result, self._leaves, self._own_tensors, self._own_arrays = {}, None, [], [], []
+        self._tensors, self._traced, self._real, self._first, self._states = {}, {}, {}, {}, {}
+
+    def tensor_at(self, source: Source) -> Any:
+        """The tensor of a source."""
+        return self._leaves[source.number] if source.kind == "argument" else self._own_tensors[source.number]
+
+    def array_at(self, source: Source) -> Any:
+        """The array of a source."""
+        if source.kind == "array":
+            return self._own_arrays[source.number]
+        thing = self.tensor_at(source)
+        return thing.data if isinstance(thing, Traced) else thing
+
+    # ── before ──────────────────────────────────────────────────────────────────────────────────────────
+
+    def _input(self, array: Any, source: Source) -> TracedArray:
+        known = self._traced.get(id(array))
+        if known is None:
+            traced = self.trace.input(array)
+            self.inputs.append((traced.node, source))
+            known = self._traced[id(array)] = (traced, array, source)
+            self._real[id(traced)] = array
+        return known[0]
+
+    def _exchange(self) -> list[Any]:
+        """Put traced arrays and numbers in the place of real ones. Returns the leaves of the arguments."""
+        for tensor, source in self._tensors.values():
+            self._first[id(tensor)] = tensor.data = self._input(tensor.data, source)
+        for place, array in enumerate(self._reach.arrays.values()):
+            self._input(array, Source("array", place))
+        leaves = list(self._leaves)
+        for place, leaf in enumerate(leaves):
+            if isinstance(leaf, np.ndarray):
+                leaves[place] = self._input(leaf, Source("argument", place))
+        for holder in self._reach.holders:
+            for key, value in holder.before.items():
+                if isinstance(value, np.ndarray):
+                    if holder.kind == "sequence" and isinstance(holder.thing, tuple):
+                        raise UntraceableError(f"{holder.place(key)} is an ndarray in a tuple; make it a tensor")
+                    holder.put(key, self._traced[id(value)][0])
+                elif (id(holder.thing), key) in self._reach.numbers and number_kind(value) is not None:
+                    holder.put(key, self._given(holder, key, value))
+        return leaves
+
+    def _given(self, holder: Holder, key: Any, value: Any) -> Any:
+        if not isinstance(value, tuple):
+            number = self.trace.given(value)
+            self.givens.append((number.node, holder, key, None))
+            return number
+        numbers = []
+        for place, each in enumerate(value):
+            numbers.append(self.trace.given(each))
+            self.givens.append((numbers[-1].node, holder, key, place))
+        return tuple(numbers)
+
+    def _draw(self, draw: Callable[..., Any], generator: Generator, args: Any, keywords: Any) -> Any:
+        """A draw: made now, and again in each call of the program."""
+        if id(generator) not in self._states or draw.__name__ == "spawn":
+            raise UntraceableError("it draws from a generator that it makes itself; make it outside of the step")
+        if not all(isinstance(each, (*VALUES, tuple, list, type)) for each in [*args, *keywords.values()]):
+            raise UntraceableError(f"{draw.__name__} was given arrays to draw by")
+        tokens = draws_seen.set(None), stand_in.set(None)
+        try:
+            drawn = draw(generator, *args, **keywords)
+        finally:
+            draws_seen.reset(tokens[0])
+            stand_in.reset(tokens[1])
+
+        def again() -> Any:
+            return draw(generator, *args, **keywords).data
+
+        again.__name__ = draw.__name__
+        drawn.data = self.trace.drawn(again, drawn.data, (generator, draw, args, keywords))
+        return drawn
+
+    # ── after ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _note_changes(self, result: Any) -> None:
+        """What the step changed, without changing anything: it may still turn out that it cannot be a program."""
+        self.template = self._template(result, "its result")
+        owners: dict[int, int] = {}
+        for _, array, _ in self._traced.values():
+            owners[id(memory_of(array))] = owners.get(id(memory_of(array)), 0) + 1
+        for traced, array, source in self._traced.values():
+            if traced.version:
+                if owners[id(memory_of(array))] > 1:
+                    raise UntraceableError(f"it writes into memory, of shape {array.shape}, that two arrays share")
+                if not array.flags.writeable:
+                    raise UntraceableError(f"it writes into an array of shape {array.shape} that is read-only")
+                self.changes.append(Change("write", source, None, self._value(traced, copied=True)))
+        for tensor, source in self._tensors.values():
+            if tensor.record is not None and type(tensor.record) is not Leaf:
+                raise UntraceableError(
+                    f"a tensor of shape {tuple(tensor.data.shape)} that was there before is now recorded"
+                )
+            if tensor.data is not self._first[id(tensor)]:
+                if not isinstance(tensor.data, TracedArray):
+                    raise UntraceableError("a tensor was given an array that was not traced")
+                self.changes.append(Change("data", source, None, self._array(tensor.data)))
+            if source.kind == "argument" and tensor.grad is not None:
+                raise UntraceableError(
+                    "an argument got a gradient; clear it, or take the gradient with tensorgrad.grad"
+                )
+        for holder in self._reach.holders:
+            self._note_entries(holder)
+
+    def _note_entries(self, holder: Holder) -> None:
+        now = holder.entries()
+        for key in [*holder.before, *[key for key in now if key not in holder.before]]:
+            before, after = holder.before.get(key, GONE), now.get(key, GONE)
+            if after is before or (isinstance(after, TracedArray) and self._real.get(id(after)) is before):
+                continue
+            if isinstance(before, tuple) and isinstance(after, tuple) and self._is_given(holder, key, after):
+                continue
+            if isinstance(after, Number) and self._is_given(holder, key, (after,)):
+                continue
+            if after is GONE or (isinstance(after, VALUES) and after is not None):
+                self.once = f"{holder.place(key)} changes in the step, and a program would not do it again"
+            what = after if after is GONE else self._template(after, holder.place(key))
+            self.changes.append(Change("entry", holder, key, what))
+
+    def _is_given(self, holder: Holder, key: Any, numbers: Any) -> bool:
+        own = [node for node, of, name, _ in self.givens if of is holder and name == key]
+        return len(own) == len(numbers) and all(
+            isinstance(each, Number) and each.node is node for each, node in zip(numbers, own, strict=True)
+        )
+
+    def _template(self, value: Any, path: str) -> Any:
+        """A result, or what was set somewhere, with nodes for what each call computes anew."""
+        if id(value) in self._tensors:
+            return Given(self._tensors[id(value)][1], True)
+        if isinstance(value, Traced):
+            return self._made(value, path)
+        if isinstance(value, TracedArray):
+            return self._array(value)
+        if isinstance(value, Number):
+            self.values[value.node] = value.value
+            return value.node
+        if isinstance(value, dict) and type(value) is dict:
+            return {key: self._template(each, path) for key, each in value.items()}
+        if isinstance(value, (list, tuple)):
+            parts = [self._template(each, path) for each in value]
+            if isinstance(value, list):
+                return parts
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        if isinstance(value, VALUES):
+            return value
+        if isinstance(value, np.ndarray):
+            raise UntraceableError(f"{path} has an ndarray that was made outside of tensorgrad")
+        if any(
+            holder.thing is value or getattr(value, "__dict__", self) is holder.thing for holder in self._reach.holders
+        ):
+            return value
+        raise UntraceableError(f"{path} has a {type(value).__name__}, which a program cannot make")
+
+    def _array(self, value: TracedArray) -> Node | Given:
+        """An array that was there before, or the node of one that was computed."""
+        if id(value) in self._real:
+            return Given(self._traced[id(self._real[id(value)])][2], False)
+        return self._value(value)
+
+    def _value(self, traced: TracedArray, copied: bool = False) -> Node:
+        self.trace.check(traced)
+        self.values[traced.node] = traced.value.copy() if copied else traced.value
+        return traced.node
+
+    def _made(self, tensor: Any, path: str) -> Any:
+        record, data = tensor.record, tensor.data
+        if not isinstance(data, TracedArray):
+            raise UntraceableError(f"{path} has a tensor that was made outside of the trace")
+        swept = False
+        if record is not None:
+            holder = record.inputs[0] if isinstance(record, Fan) else record
+            if isinstance(record, Leaf) or not isinstance(holder.kept, Sweep):
+                raise UntraceableError(
+                    f"{path} has a tensor whose tape was not swept, and a program keeps no tape: call backward() in "
+                    "the step, or return it detached, or run the step under no_grad()"
+                )
+            swept = True
+        if tensor.grad is not None:
+            raise UntraceableError(f"{path} has a tensor with a gradient of its own")
+        return Made(type(tensor), self._array(data), dict(getattr(tensor, "__dict__", {})), swept)
+
+
+def alike(leaves: list[Any], tensors: list[Any]) -> tuple[int, ...]:
+    """Which of the arguments are one and the same, or a tensor that the step can see anyway."""
+    places = {id(tensor): place for place, tensor in enumerate(tensors)}
+    return tuple(
+        [
+            places.setdefault(id(leaf), -1 - place) if isinstance(leaf, (Traced, np.ndarray)) else 0
+            for place, leaf in enumerate(leaves)
+        ]
+    )
+
+
+__all__ = ["Recording", "alike"]

@@ -1,0 +1,445 @@
+"""Traced arrays and numbers: real values that write down what is done with them.
+
+A traced array is the array of one more library, below the ops: kernels, gradient rules and optimizers get it where an
+ndarray would be, and all they do with it, by operators, functions of `xp` or NumPy's own, becomes lines of the trace.
+It holds its value, so that what depends on values can go on; where Python looks at one, to decide something, a guard
+is written down.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend.numpy_library import memory, settle
+from tensorgrad.program.calls import Node, UntraceableError, mapped
+from tensorgrad.tape import current
+
+tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
+
+
+class TracedArray:
+    """An array that is being traced. `node` is the line its present value comes from."""
+
+    __slots__ = ("__weakref__", "base", "node", "seen", "trace", "value", "version")
+
+    def __init__(self, trace: Trace, node: Node, value: Any, base: TracedArray | None = None) -> None:
+        self.trace, self.node, self.value, self.base = trace, node, value, base
+        self.version = 0  # how often it was written into
+        self.seen = 0 if base is None else base.version  # which version of its base a view looks at
+
+    shape = property(lambda self: self.value.shape)
+    dtype = property(lambda self: self.value.dtype)
+    ndim = property(lambda self: self.value.ndim)
+    size = property(lambda self: self.value.size)
+    itemsize = property(lambda self: self.value.itemsize)
+    nbytes = property(lambda self: self.value.nbytes)
+    device = "cpu"
+    T = property(lambda self: self.trace.call(np.transpose, (self,)))
+    mT = property(lambda self: self.trace.call(np.matrix_transpose, (self,)))  # noqa: N815
+    real = property(lambda self: self.trace.call(np.real, (self,)))
+    imag = property(lambda self: self.trace.call(np.imag, (self,)))
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
+        if keywords.pop("where", True) is not True or method == "at":
+            raise UntraceableError(f"numpy.{ufunc.__name__} was called with where=, or in place")
+        function = ufunc if method == "__call__" else getattr(ufunc, method)
+        if method == "reduce":
+            result = self.trace.reduce(ufunc, *inputs, **keywords)
+        else:
+            result = self.trace.call(function, inputs, keywords)
+        target = out[0] if isinstance(out, tuple) else out
+        if target is None:
+            return result
+        if not isinstance(target, TracedArray):
+            raise UntraceableError(f"numpy.{ufunc.__name__} wrote into an array that is not traced")
+        return target.become(result)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
+        if function in (np.shape, np.ndim, np.size, np.iscomplexobj, np.isrealobj, np.result_type):
+            return function(*mapped(args, TracedArray, lambda each: each.value), **keywords)
+        if keywords.get("out") is not None or function in (np.copyto, np.put, np.place, np.putmask):
+            raise UntraceableError(f"numpy.{function.__name__} wrote into an array")
+        return self.trace.call(function, args, keywords)
+
+    def __array__(self, *_: Any, **__: Any) -> Any:
+        raise UntraceableError(f"an array of shape {self.shape} was turned into an ndarray while the step ran")
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        from tensorgrad.program.namespace import namespace
+
+        return namespace
+
+    # ── values that Python looks at ─────────────────────────────────────────────────────────────────────
+
+    def item(self) -> Any:
+        """The one element, as a number that is traced too."""
+        return self.trace.number(_item, (self,))
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        return operator.index(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __complex__(self) -> complex:
+        raise UntraceableError("complex() of a traced value")
+
+    def __iter__(self) -> Any:
+        return (self[place] for place in range(self.shape[0]))
+
+    def __len__(self) -> int:
+        return int(self.shape[0])
+
+    def tolist(self) -> Any:
+        """Refused: the values are only known while the program runs."""
+        raise UntraceableError(f"the values of an array of shape {self.shape} were taken as a list while the step ran")
+
+    __hash__ = object.__hash__
+
+    # ── as an ndarray has them ──────────────────────────────────────────────────────────────────────────
+
+    def __getitem__(self, key: Any) -> Any:
+        return self.trace.call(operator.getitem, (self, key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        whole = key is Ellipsis and isinstance(value, TracedArray)
+        if whole and value.shape == self.shape and value.dtype == self.dtype:
+            self.trace.check(value)
+            self._write(value.node, value.value.copy())
+            return
+        result = self.trace.call(with_item, (self, key, value))
+        self._write(result.node, result.value)
+
+    def become(self, result: TracedArray) -> TracedArray:
+        """Take another value in place, as an array does under `x += y` or `out=x`."""
+        if result.shape != self.shape:
+            raise UntraceableError(f"a result of shape {result.shape} was written into an array of shape {self.shape}")
+        if result.dtype != self.dtype:
+            result = self.trace.call(cast, (result, self.dtype))
+        self._write(result.node, result.value)
+        return self
+
+    def _write(self, node: Node, value: Any) -> None:
+        if self.base is not None:
+            raise UntraceableError(f"a view of shape {self.shape} was written into")
+        self.trace.check(self)
+        self.node, self.value = node, value
+        self.version += 1
+
+    def __invert__(self) -> Any:
+        return self.trace.call(np.invert, (self,))
+
+    def reshape(self, *shape: Any) -> Any:
+        """As ndarray's."""
+        return self.trace.call(np.reshape, (self, shape[0] if len(shape) == 1 else shape))
+
+    def transpose(self, *axes: Any) -> Any:
+        """As ndarray's."""
+        return self.trace.call(np.transpose, (self, axes[0] if len(axes) == 1 else axes or None))
+
+    def astype(self, dtype: Any, copy: bool = True) -> Any:
+        """As ndarray's."""
+        return self.trace.call(cast, (self, np.dtype(dtype)))
+
+    def copy(self) -> Any:
+        """As ndarray's."""
+        return self.trace.call(np.copy, (self,))
+
+    def ravel(self) -> Any:
+        """As ndarray's."""
+        return self.trace.call(np.ravel, (self,))
+
+    def sum(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """As ndarray's."""
+        return self.trace.reduce(np.add, self, axis=axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """As ndarray's."""
+        return self.trace.reduce(np.maximum, self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """As ndarray's."""
+        return self.trace.reduce(np.minimum, self, axis=axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """As ndarray's."""
+        return self.trace.reduce(np.logical_and, self, axis=axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """As ndarray's."""
+        return self.trace.reduce(np.logical_or, self, axis=axis, keepdims=keepdims)
+
+    def __repr__(self) -> str:
+        return f"<traced {self.dtype}{list(self.shape)}>"
+
+
+class Number:
+    """A Python number that is being traced: a learning rate, a count of steps, the item of an array."""
+
+    __slots__ = ("node", "trace", "value")
+    __array_ufunc__ = None
+
+    def __init__(self, trace: Trace, node: Node, value: Any) -> None:
+        self.trace, self.node, self.value = trace, node, value
+
+    def __bool__(self) -> bool:
+        return bool(self.trace.guard(self if isinstance(self.value, bool) else self.trace.number(bool, (self,))))
+
+    def __int__(self) -> int:
+        return int(self.trace.guard(self.trace.number(int, (self,))))
+
+    def __index__(self) -> int:
+        if not isinstance(self.value, int):
+            raise TypeError(f"a {type(self.value).__name__} is no index")
+        return int(self.trace.guard(self))
+
+    def _refuse(self, *_: Any) -> Any:
+        raise UntraceableError(
+            f"a value was turned into a Python {type(self.value).__name__} while the step ran, as by float(x) or in "
+            "text, and would stay what it was; keep it a tensor, return it, and look at it outside of the step"
+        )
+
+    def __round__(self, digits: int | None = None) -> Number:
+        return self.trace.number(round, (self, digits))
+
+    __float__ = __complex__ = __str__ = __hash__ = _refuse
+
+    def __format__(self, spec: str) -> str:
+        return str(self._refuse())
+
+    def __repr__(self) -> str:
+        return f"<traced number {self.value!r}>"
+
+
+def _item(array: Any) -> Any:
+    return array.item()
+
+
+def cast(array: Any, dtype: Any) -> Any:
+    """The values in another dtype."""
+    return array.astype(dtype)
+
+
+def with_item(array: Any, key: Any, value: Any) -> Any:
+    """A copy of an array with array[key] = value."""
+    result = np.array(array)
+    result[key] = value
+    return result
+
+
+def _power(x: Any, y: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The function and the operands of x ** y, as NumPy chooses them where y is a Python number."""
+    if isinstance(x, TracedArray) and x.dtype.kind in "fc" and type(y) in (int, float) and y in _POWERS:
+        return _POWERS[y], (x,)
+    return (np.power, (x, y)) if not isinstance(y, Number) else (operator.pow, (x, y))
+
+
+_POWERS = {0.5: np.sqrt, 2.0: np.square, -1.0: np.reciprocal}
+
+
+def _binary(function: Callable[[Any, Any], Any], reflected: bool) -> Callable[[Any, Any], Any]:
+    def method(self: Any, other: Any) -> Any:
+        pair = (other, self) if reflected else (self, other)
+        if isinstance(self, Number):
+            if not isinstance(other, (Number, bool, int, float, complex)):
+                return NotImplemented
+            return self.trace.number(function, pair)
+        if not isinstance(other, (TracedArray, Number, np.ndarray, np.generic, bool, int, float, complex)):
+            return NotImplemented
+        if function is operator.pow:
+            return self.trace.call(*_power(*pair))
+        return self.trace.call(_ARRAY_FUNCTIONS[function], pair)
+
+    return method
+
+
+def _in_place(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def method(self: TracedArray, other: Any) -> Any:
+        if function is operator.pow:
+            return self.become(self.trace.call(*_power(self, other)))
+        return self.become(self.trace.call(_ARRAY_FUNCTIONS[function], (self, other)))
+
+    return method
+
+
+def _unary(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def method(self: Any) -> Any:
+        if isinstance(self, Number):
+            return self.trace.number(function, (self,))
+        return self.trace.call(_ARRAY_FUNCTIONS[function], (self,))
+
+    return method
+
+
+# The function of an operator on arrays.
+_ARRAY_FUNCTIONS: dict[Any, Any] = {
+    operator.add: np.add, operator.sub: np.subtract, operator.mul: np.multiply, operator.truediv: np.divide,
+    operator.floordiv: np.floor_divide, operator.mod: np.remainder, operator.matmul: np.matmul,
+    operator.and_: np.bitwise_and, operator.or_: np.bitwise_or, operator.xor: np.bitwise_xor,
+    operator.lshift: np.left_shift, operator.rshift: np.right_shift, operator.eq: np.equal, operator.ne: np.not_equal,
+    operator.lt: np.less, operator.le: np.less_equal, operator.gt: np.greater, operator.ge: np.greater_equal,
+    operator.neg: np.negative, operator.pos: np.positive, operator.abs: np.absolute, operator.invert: np.invert,
+}  # fmt: skip
+for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
+    _function = getattr(operator, _name)
+    for _kind in (TracedArray, Number):
+        setattr(_kind, f"__{_name}__", _binary(_function, False))
+        setattr(_kind, f"__r{_name}__", _binary(_function, True))
+    setattr(TracedArray, f"__i{_name}__", _in_place(_function))
+for _name in ("matmul", "and_", "or_", "xor", "lshift", "rshift"):
+    _function, _name = getattr(operator, _name), _name.rstrip("_")
+    setattr(TracedArray, f"__{_name}__", _binary(_function, False))
+    setattr(TracedArray, f"__r{_name}__", _binary(_function, True))
+    setattr(TracedArray, f"__i{_name}__", _in_place(_function))
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    for _kind in (TracedArray, Number):
+        setattr(_kind, f"__{_name}__", _binary(getattr(operator, _name), False))
+for _name in ("neg", "pos", "abs"):
+    for _kind in (TracedArray, Number):
+        setattr(_kind, f"__{_name}__", _unary(getattr(operator, _name)))
+for _name in ("floor", "ceil", "trunc"):
+    setattr(Number, f"__{_name}__", _unary(getattr(math, _name)))
+
+
+class Trace:
+    """The lines written down so far."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+
+    def add(self, kind: str, function: Any = None, args: Any = (), keywords: Any = None, value: Any = None) -> Node:
+        """Write down a line."""
+        scope = current()
+        node = Node(kind, len(self.nodes), function, args, keywords, value, "" if scope is None else scope.name)
+        self.nodes.append(node)
+        return node
+
+    def input(self, array: Any) -> TracedArray:
+        """An array from outside."""
+        return self._array(self.add("input"), array)
+
+    def given(self, number: Any) -> Number:
+        """A Python number from outside, which may be another in the next call."""
+        return Number(self, self.add("given"), number)
+
+    def constant(self, array: Any) -> TracedArray:
+        """An array that is the same in every call."""
+        return self._array(self.add("constant", value=array), array)
+
+    def drawn(self, again: Callable[[], Any], array: Any, value: Any) -> TracedArray:
+        """An array that was drawn from a generator, and is drawn anew in each call."""
+        return self._array(self.add("draw", again, value=value), array)
+
+    def _array(self, node: Node, value: Any, base: TracedArray | None = None) -> TracedArray:
+        node.shape, node.dtype = value.shape, value.dtype
+        return TracedArray(self, node, value, base)
+
+    def check(self, array: TracedArray) -> None:
+        """Raise for a view of what was written into since: it would show what the array was before."""
+        if array.trace is not self:
+            raise UntraceableError("an array of another trace was used")
+        if array.base is not None and array.base.version != array.seen:
+            raise UntraceableError(f"a view of shape {array.shape} was used after its array was written into")
+
+    def lower(self, value: Any) -> Any:
+        """The node of a traced array or number."""
+        if isinstance(value, TracedArray):
+            self.check(value)
+        return value.node
+
+    def call(self, function: Any, args: tuple[Any, ...], keywords: dict[str, Any] | None = None, op: Any = None) -> Any:
+        """Call a function of arrays with values, and write the call down with nodes."""
+        keywords = keywords or {}
+        operands: list[TracedArray] = []
+
+        def value_of(each: Any) -> Any:
+            if isinstance(each, TracedArray):
+                operands.append(each)
+            return each.value
+
+        values = mapped(args, _TRACED, value_of), mapped(keywords, _TRACED, value_of)
+        result = function(*values[0], **values[1])
+        lowered = mapped(args, _TRACED, self.lower), mapped(keywords, _TRACED, self.lower)
+        if isinstance(result, (np.ndarray, np.generic)) and self._is_constant(lowered, result, operands):
+            return self.constant(settle(result))
+        node = self.add("call", function, *lowered)
+        node.op = op
+        return self._results(node, result, operands, function)
+
+    def _is_constant(self, lowered: Any, result: Any, operands: list[TracedArray]) -> bool:
+        """Whether a result rests on constants alone, and is small enough, or a view, to be kept."""
+        found: list[Node] = []
+        mapped(lowered, Node, found.append)
+        if any(node.kind != "constant" for node in found):
+            return False
+        return not found or result.nbytes <= _KEPT or any(memory(each.value) is memory(result) for each in operands)
+
+    def _results(self, node: Node, result: Any, operands: list[TracedArray], function: Any) -> Any:
+        if isinstance(result, (np.ndarray, np.generic)):
+            value = settle(result)
+            base = next((each for each in operands if memory(each.value) is memory(value)), None)
+            array = self._array(node, value, base if base is None or base.base is None else base.base)
+            if function is operator.getitem and _selects(node.args[1]):
+                self.expect(self.add("number", np.shape, (node,)), value.shape)
+            return array
+        if isinstance(result, (tuple, list)):
+            parts = []
+            for place, each in enumerate(result):
+                if isinstance(each, (np.ndarray, np.generic)) or (isinstance(each, (tuple, list)) and each):
+                    part = self.add("part", operator.getitem, (node, place))
+                    parts.append(self._results(part, each, operands, None))
+                elif each is None:
+                    parts.append(None)
+                else:
+                    raise UntraceableError(f"{_name_of(function)} gave a {type(each).__name__} among its results")
+            return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
+        raise UntraceableError(f"{_name_of(function)} gave a {type(result).__name__}, which a program cannot hold")
+
+    def reduce(
+        self, ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False
+    ) -> Any:
+        """A reduction by a ufunc; without axis=, as NumPy has it, over the first."""
+        return self.call(ufunc.reduce, (x, axis, dtype, out, keepdims))
+
+    def number(self, function: Any, args: tuple[Any, ...]) -> Number:
+        """Call a function that gives a Python number."""
+        value = function(*mapped(args, _TRACED, lambda each: each.value))
+        return Number(self, self.add("number", function, mapped(args, _TRACED, self.lower)), value)
+
+    def guard(self, number: Number) -> Any:
+        """The value of a number, which it must have in every call of the program."""
+        self.expect(number.node, number.value)
+        return number.value
+
+    def expect(self, node: Node, value: Any) -> None:
+        """Write down that a line must give this value, or the program does not fit."""
+        self.add("guard", None, (node,), value=value)
+
+
+_TRACED = (TracedArray, Number)
+_KEPT = 1 << 20  # bytes: a constant above is computed anew in each call
+
+
+def _selects(key: Any) -> bool:
+    """Whether an index has a mask in it, so that values decide about the shape."""
+    parts = key if isinstance(key, tuple) else (key,)
+    return any(getattr(part, "dtype", None) == np.dtype(bool) for part in parts)
+
+
+def _name_of(function: Any) -> str:
+    return str(getattr(function, "__name__", function))
+
+
+__all__ = ["Number", "Trace", "TracedArray", "cast", "tracing", "with_item"]

@@ -1,0 +1,291 @@
+"""A program as a Python function: one line a call, results in arrays that are made beforehand."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable
+from itertools import count
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend.numpy_library import memory
+from tensorgrad.program.calls import Node, nodes_in
+from tensorgrad.program.effects import nodes_of
+from tensorgrad.program.lifetimes import VIEWS, is_checked, is_elementwise, last_uses, needed, reduced_by, ufunc_of
+from tensorgrad.program.recording import Recording
+
+_numbers = count(1)
+
+
+class MisfitError(Exception):
+    """A guard of the program did not hold: it is not the program for this call."""
+
+
+def expect(found: Any, expected: Any) -> None:
+    """Raise where a value that Python looked at in the trace is another now."""
+    if found != expected:
+        raise MisfitError
+
+
+def cast_into(array: Any, out: Any) -> Any:
+    """Copy into an array of another dtype."""
+    np.copyto(out, array, casting="unsafe")
+    return out
+
+
+class Names:
+    """What the text of a program calls things by."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {"MisfitError": MisfitError, "expect": expect, "cast_into": cast_into}
+        self._by_id: dict[int, str] = {}
+        self._functions: dict[Any, str] = {}
+
+    def of(self, thing: Any, wish: str) -> str:
+        """A name for an object: its own where that is free."""
+        known = self._by_id.get(id(thing))
+        if known is not None:
+            return known
+        wish = "".join(letter if letter.isalnum() else "_" for letter in wish) or "thing"
+        name, number = wish, 1
+        while name in self.values or name[:1].isdigit():
+            number += 1
+            name = f"{wish}_{number}"
+        self.values[name] = thing
+        self._by_id[id(thing)] = name
+        return name
+
+    def of_function(self, function: Any) -> str:
+        """A name for a function: add_reduce for np.add.reduce."""
+        owner = getattr(function, "__self__", None)
+        name = getattr(function, "__name__", "function").lstrip("_")
+        if function not in self._functions:  # np.add.reduce is another object each time, and equal
+            wish = f"{owner.__name__}_{name}" if isinstance(owner, np.ufunc) else name
+            self._functions[function] = self.of(function, wish)
+        return self._functions[function]
+
+
+class Shelf:
+    """Arrays that are free again, by shape and dtype."""
+
+    def __init__(self) -> None:
+        self.free: dict[Any, list[Any]] = {}
+        self.bytes = 0
+
+    def take(self, shape: Any, dtype: Any) -> Any:
+        """One that is free, or a new one."""
+        arrays = self.free.get((shape, dtype))
+        if arrays:
+            return arrays.pop()
+        array = np.empty(shape, dtype)
+        self.bytes += array.nbytes
+        return array
+
+    def give(self, array: Any) -> None:
+        """Take one back."""
+        self.free.setdefault((array.shape, array.dtype), []).append(array)
+
+
+class Writer:
+    """Writes the function of a recording."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.names, self.shelf = Names(), Shelf()
+        self.lines: list[str] = []
+        self.outputs: list[Node] = []
+        for change in recording.changes:
+            self.outputs += nodes_of(change.what)
+        self.outputs += nodes_of(recording.template)
+        self.outputs = list(dict.fromkeys(self.outputs))
+        self.nodes = needed(recording.trace.nodes, self.outputs)
+        self.last = last_uses(self.nodes, self.outputs)
+        self.buffers: dict[int, Any] = {}  # of lines whose value has an array of its own
+        self.static: dict[int, Any] = {}  # of lines whose value is always in the same memory
+        self.expiring: dict[int, list[int]] = {}
+        for place, end in self.last.items():
+            self.expiring.setdefault(end, []).append(place)
+        self.homes = self._homes()
+        self.results: list[Callable[[], Any]] = []
+
+    def _homes(self) -> dict[int, Node]:
+        """Lines that may write their value straight into the array it is meant for, with the input that this is."""
+        guards = [node.place for node in self.nodes if node.kind == "guard" or is_checked(node)]
+        sources = {id(source): node for node, source in self.recording.inputs}
+        alive = {node.place: node for node in self.nodes}
+        counts: dict[int, int] = {}
+        for change in self.recording.changes:
+            for node in nodes_of(change.what):
+                counts[node.place] = counts.get(node.place, 0) + 1
+        for node in nodes_of(self.recording.template):
+            counts[node.place] = counts.get(node.place, 0) + 1
+        homes = {}
+        for change in self.recording.changes:
+            if change.kind != "write":
+                continue
+            node, target = change.what, sources[id(change.target)]
+            fits = is_elementwise(node) and node.shape == target.shape and node.dtype == target.dtype
+            late = not guards or max(guards) < node.place
+            free = target.place not in alive or self.last[target.place] <= node.place
+            if fits and late and free and counts[node.place] == 1:
+                homes[node.place] = target
+        return homes
+
+    # ── text ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def function(self) -> Callable[..., Any]:
+        """The program as a function of the inputs' arrays and the given numbers; it returns the outputs' values."""
+        inputs = [node for node, _ in self.recording.inputs] + [node for node, *_ in self.recording.givens]
+        for node in self.nodes:
+            self.write(node)
+            for place in self.expiring.get(node.place, ()):
+                buffer = self.buffers.pop(place, None)
+                if buffer is not None:
+                    self.shelf.give(buffer)
+        head = f"def program({', '.join(f'v{node.place}' for node in inputs)}):"
+        tail = f"return ({''.join(f'{self.name(node)}, ' for node in self.outputs)})"
+        text = "\n".join([head, *[f"    {line}" for line in [*self.lines, tail]]]) + "\n"
+        filename = f"<program {next(_numbers)}>"
+        linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
+        exec(compile(text, filename, "exec"), self.names.values)
+        return self.names.values["program"]  # type: ignore[no-any-return]
+
+    def name(self, node: Node) -> str:
+        if node.place in self.static:
+            return self.names.of(self.static[node.place], f"a{node.place}")
+        return f"v{node.place}"
+
+    def text(self, value: Any, near: Any = None) -> str:
+        """An argument as text; `near` is the dtype that a Python number beside arrays takes."""
+        if isinstance(value, Node):
+            return self.name(value)
+        if isinstance(value, (tuple, list)) and type(value) in (tuple, list):
+            inner = "".join(f"{self.text(each)}, " for each in value)
+            return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+        if isinstance(value, slice):
+            return f"slice({self.text(value.start)}, {self.text(value.stop)}, {self.text(value.step)})"
+        if value is None or type(value) in (bool, str, int) or value is Ellipsis:
+            if near is not None and type(value) is int:
+                return self.names.of(np.asarray(value, near), f"c{len(self.names.values)}")
+            return repr(value) if value is not Ellipsis else "..."
+        if type(value) is float:
+            return self.names.of(np.asarray(value, near) if near is not None else value, f"c{len(self.names.values)}")
+        return self.names.of(value, getattr(value, "__name__", f"c{len(self.names.values)}"))
+
+    def write(self, node: Node) -> None:
+        """The line of a node."""
+        if node.kind in ("input", "given"):
+            return
+        if node.kind == "constant":
+            self.static[node.place] = node.value
+            return
+        if node.kind == "guard":
+            self.lines.append(f"expect({self.text(node.args[0])}, {self.text(node.value)})")
+            return
+        if node.kind == "part":
+            self.lines.append(f"v{node.place} = {self.text(node.args[0])}[{node.args[1]}]")
+            if is_checked(node):
+                self.check_shape(node)
+            return
+        function = self.names.of_function(node.function)
+        arguments = [self.text(each, self.near(node)) for each in node.args]
+        arguments += [f"{key}={self.text(value)}" for key, value in node.keywords.items()]
+        if ufunc_of(node) is not None:
+            out = ("out=" if node.function in (np.maximum, np.minimum) else "") + self.out(node)  # NumPy 2.4 wants it
+            self.lines.append(f"{self.name_new(node)}{function}({', '.join([*arguments, out])})")
+        elif reduced_by(node) is not None:
+            arguments[3] = self.out(node)
+            self.lines.append(f"{self.name_new(node)}{function}({', '.join(arguments)})")
+        elif (view := self.static_view(node)) is not None:
+            self.static[node.place] = view
+        else:
+            self.lines.append(f"v{node.place} = {function}({', '.join(arguments)})")
+            if is_checked(node):
+                self.check_shape(node)
+
+    def near(self, node: Node) -> Any:
+        """The dtype that a Python number among a ufunc's operands is taken in: that of the arrays, where floating."""
+        if ufunc_of(node) is None:
+            return None
+        kinds = {each.dtype for each in node.args if isinstance(each, Node) and each.shape is not None}
+        kinds |= {each.dtype for each in node.args if isinstance(each, (np.ndarray, np.generic))}
+        if len(kinds) != 1 or any(isinstance(each, Node) and each.shape is None for each in node.args):
+            return None
+        (dtype,) = kinds
+        return dtype if dtype.kind == "f" else None
+
+    def name_new(self, node: Node) -> str:
+        return "" if node.place in self.static else f"v{node.place} = "
+
+    def check_shape(self, node: Node) -> None:
+        self.lines.append(f"if v{node.place}.shape != {node.shape}: raise MisfitError")
+
+    def static_view(self, node: Node) -> Any:
+        """A view of memory that stays where it is, which need not be taken again in each call; else None."""
+        taken = list(node.takes())
+        if node.function not in VIEWS or not taken or not all(each.place in self.static for each in taken):
+            return None
+        args = [self.static[each.place] if isinstance(each, Node) else each for each in node.args]
+        if any(isinstance(each, tuple) and list(nodes_in(each)) for each in node.args):
+            return None
+        view = node.function(*args, **node.keywords)
+        # An element, or a copy in another order, is no view: it would stay what it is now.
+        looks = isinstance(view, np.ndarray) and any(memory(view) is memory(self.static[each.place]) for each in taken)
+        return view if looks else None
+
+    def out(self, node: Node) -> str:
+        """Where a line writes its value: its home, an operand that dies here, or an array from the shelf."""
+        home = self.homes.get(node.place)
+        if home is not None:
+            return f"v{home.place}"
+        if self.last[node.place] >= 1 << 60:  # somebody outside may keep it: it gets an array of its own
+            return self.names.of(Fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
+        if is_elementwise(node):
+            for taken in node.takes():
+                buffer = self.buffers.get(taken.place)
+                dying = buffer is not None and self.last[taken.place] == node.place
+                if dying and (buffer.shape, buffer.dtype) == (node.shape, node.dtype):
+                    del self.buffers[taken.place]
+                    return self.keep(node, buffer)
+        return self.keep(node, self.shelf.take(node.shape, node.dtype))
+
+    def keep(self, node: Node, buffer: Any) -> str:
+        self.buffers[node.place] = self.static[node.place] = buffer
+        return self.names.of(buffer, f"b{len(self.names.values)}")
+
+
+class Fresh:
+    """The array of a result: one made for an earlier call that nobody else holds any more, or a new one."""
+
+    __slots__ = ("dtype", "made", "shape")
+
+    def __init__(self, shape: Any, dtype: Any) -> None:
+        self.shape, self.dtype = shape, dtype
+        self.made: list[Any] = []
+
+    def __call__(self) -> Any:
+        for place in range(len(self.made)):
+            if getrefcount(self.made[place]) == _ALONE:
+                return self.made[place]
+        array = np.empty(self.shape, self.dtype)
+        if array.nbytes >= _WORTH_KEEPING and len(self.made) < 2:  # a result is held until the next one is there
+            self.made.append(array)
+        return array
+
+
+_WORTH_KEEPING = 1 << 14  # bytes, below which NumPy's own cache of small arrays is as fast
+
+
+def _count_alone() -> int:
+    """What getrefcount says here of an array that nobody but a list holds."""
+    made = [np.empty(1)]
+    place = 0
+    return getrefcount(made[place])
+
+
+_ALONE = _count_alone()
+
+
+__all__ = ["MisfitError", "Writer"]

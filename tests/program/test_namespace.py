@@ -1,0 +1,76 @@
+"""NumPy's functions over traced arrays."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tensorgrad.backend import NUMPY, library_among
+from tensorgrad.primitive import registry
+from tensorgrad.program.calls import UntraceableError
+from tensorgrad.program.namespace import LIBRARY, keep_kernels_whole, namespace
+from tensorgrad.program.traced import Trace, tracing
+
+
+def under_trace(function: Any) -> Any:
+    trace = Trace()
+    token = tracing.set(trace)
+    try:
+        return function(trace), trace
+    finally:
+        tracing.reset(token)
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "keywords"),
+    [
+        ("sum", (), {"axis": 1}),
+        ("sum", (), {}),
+        ("mean", (), {"axis": 0, "keepdims": True}),
+        ("prod", (), {"axis": (0, 1)}),
+        ("max", (), {"axis": -1}),
+        ("all", (), {}),
+        ("astype", ("float64",), {}),
+        ("exp", (), {}),
+        ("expand_dims", (), {"axis": 0}),
+        ("cumulative_sum", (), {"axis": 1}),
+    ],
+)
+def test_values_are_those_of_the_library(name: str, args: Any, keywords: Any) -> None:
+    for values in (np.arange(6, dtype="float32").reshape(2, 3), np.arange(6, dtype="int8").reshape(2, 3)):
+        found, _ = under_trace(lambda trace: getattr(namespace, name)(trace.input(values), *args, **keywords))  # noqa: B023
+        expected = np.asarray(getattr(NUMPY.namespace, name)(values, *args, **keywords))
+        np.testing.assert_allclose(found.value, expected)
+        assert found.dtype == expected.dtype
+
+
+def test_what_rests_on_no_input_is_a_constant() -> None:
+    _, trace = under_trace(lambda trace: namespace.ones((2, 2), dtype="float32") * 3 + namespace.zeros((2,)))
+    assert {node.kind for node in trace.nodes} == {"constant"}
+
+
+def test_a_kernel_of_numpys_own_stays_one_call() -> None:
+    keep_kernels_whole()
+    op = next(each for each in registry.values() if each.name == "correlate_windows")
+    x, weight = np.ones((1, 1, 3, 3), "float32"), np.ones((1, 1, 2, 2), "float32")
+    geometry = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+    found, trace = under_trace(
+        lambda trace: op.kernels[LIBRARY.name](namespace, trace.input(x), trace.input(weight), *geometry)
+    )
+    assert found.shape == (1, 1, 2, 2)
+    assert [node.kind for node in trace.nodes] == ["input", "input", "call"]
+    assert trace.nodes[-1].op is op
+
+
+def test_shapes_that_rest_on_values_are_refused() -> None:
+    with pytest.raises(UntraceableError, match="nonzero"):
+        under_trace(lambda trace: namespace.nonzero(trace.input(np.ones(2))))
+
+
+def test_traced_arrays_and_ndarrays_may_meet() -> None:
+    traced, _ = under_trace(lambda trace: trace.input(np.ones(2)))
+    assert library_among([np.ones(2), traced]) is LIBRARY
+    assert library_among([traced, np.ones(2), 1.0]) is LIBRARY
+    assert namespace.result_type(traced, np.dtype("float32")) == np.dtype("float64")
