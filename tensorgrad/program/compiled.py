@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import memory_of, settle
+from tensorgrad.backend import settle
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import Source, apply, built
 from tensorgrad.program.guards import Guards, tensor_key
 from tensorgrad.program.reach import VALUES, Reach
-from tensorgrad.program.recording import Recording, alike
+from tensorgrad.program.recording import Recording, alike, overlapping
 from tensorgrad.program.traced import TracedArray, tracing
 from tensorgrad.program.writing import MisfitError, Writer
 from tensorgrad.tape import Traced, page
@@ -61,10 +61,10 @@ class Program:
 
     def _check_memory(self) -> str | None:
         if self._written:
-            owners = [id(memory_of(self._array_at(source))) for source in self._sources]
+            shared = overlapping([self._array_at(source) for source in self._sources])
             for source in self._written:
                 array = self._array_at(source)
-                if owners.count(id(memory_of(array))) > 1 or not array.flags.writeable:
+                if id(array) in shared or not array.flags.writeable:
                     return "an array that is written into shares its memory with another, or is read-only"
         return None
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.reach import VALUES, Holder, Reach
+from tensorgrad.program.reach import NOTES, VALUES, Holder, Reach
 from tensorgrad.tape import Leaf, Traced
 
 _MISSING = object()
@@ -106,7 +106,7 @@ class Guards:
     def check(self) -> str | None:
         """None where all is as it was, else what is not."""
         for entries, length, expected, holder in self.dicts:
-            if length is not None and len(entries) - ("_scopes" in entries) != length:
+            if length not in (None, len(entries)) and length != len(entries.keys() - NOTES):
                 return f"{holder.path} has other entries"
             for key, value in expected:
                 found = entries.get(key, _MISSING)

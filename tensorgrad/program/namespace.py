@@ -125,6 +125,9 @@ for _name, _function in {
     setattr(namespace, _name, _function)
 
 
+Trace.namespace = namespace
+
+
 def _from_numpy(array: Any) -> Any:
     return array if isinstance(array, TracedArray) else _trace().constant(array)
 

@@ -7,6 +7,7 @@ call. What cannot be compared, such as an iterator, is refused, and so are calls
 
 from __future__ import annotations
 
+import builtins as _builtins
 import dis
 import enum
 import functools
@@ -43,7 +44,7 @@ _PURE = {"math", "cmath", "numpy", "functools", "itertools", "operator", "collec
          "einops", "dataclasses", "builtins", "contextlib", "copy", "enum", "_operator", "_functools",
          "warnings"}  # fmt: skip
 _EFFECTS = {"print", "open", "input", "exec", "eval", "breakpoint", "__import__", "globals"}
-_NOTES = {"_scopes"}  # what modules note for themselves, which decides about names alone
+NOTES = {"_scopes", "_blocks"}  # what modules and optimizers note for themselves: names, and what lies where
 _USERS = {"recipes", "models", "train"}  # rooms of this package whose code is read as a user's
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType, np.ufunc, staticmethod, classmethod, property,
          GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType,
@@ -63,7 +64,7 @@ class Holder:
         """The entries by key: a shallow copy."""
         if self.kind == "dict":
             if self.names is None:
-                return {key: value for key, value in self.thing.items() if key not in _NOTES}
+                return {key: value for key, value in self.thing.items() if key not in NOTES}
             return {name: self.thing[name] for name in self.names if name in self.thing}
         if self.kind == "sequence":
             return dict(enumerate(self.thing))
@@ -87,7 +88,7 @@ class Holder:
         """Set all entries as they were when the holder was met."""
         now = self.entries()
         if self.kind == "dict" and self.names is None and list(now) != list(self.before):
-            notes = {key: value for key, value in self.thing.items() if key in _NOTES}
+            notes = {key: value for key, value in self.thing.items() if key in NOTES}
             self.thing.clear()
             self.thing.update(self.before | notes)
         elif self.kind == "sequence" and isinstance(self.thing, list):
@@ -231,11 +232,11 @@ class Reach:
             kernels = [kernel for library, kernel in op.kernels.items() if library != "traced"]
             self._todo += [(each, path) for each in [op.composition, *kernels, *rules]]
             return
-        if _is_trusted(function.__module__ or ""):
+        if _is_trusted(function.__module__ or "") and not function.__code__.co_filename.startswith("<doctest"):
             self._todo += [(cell, path) for cell in function.__closure__ or ()]
             return
         names, attributes, modules = _names_used(function.__code__)
-        known, builtins = function.__globals__, function.__builtins__
+        known, builtins = function.__globals__, vars(_builtins)
         effects = sorted(name for name in names if name not in known and name in builtins and name in _EFFECTS)
         if effects:
             raise UntraceableError(f"{path} calls {effects[0]}(), which a program would not do again")
@@ -345,4 +346,4 @@ def _names_used(code: CodeType) -> tuple[set[str], set[str], set[str]]:
     return names, attributes, modules
 
 
-__all__ = ["VALUES", "Holder", "Reach"]
+__all__ = ["NOTES", "VALUES", "Holder", "Reach"]

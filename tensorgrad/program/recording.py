@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.lib.array_utils import byte_bounds
 
 from tensorgrad.backend import memory_of, stand_in
 from tensorgrad.program.calls import Node, UntraceableError
@@ -170,29 +171,23 @@ class Recording:
     def _note_changes(self, result: Any) -> None:
         """What the step changed, without changing anything: it may still turn out that it cannot be a program."""
         self.template = self._template(result, "its result")
-        owners: dict[int, int] = {}
-        for _, array, _ in self._traced.values():
-            owners[id(memory_of(array))] = owners.get(id(memory_of(array)), 0) + 1
+        shared = overlapping([array for _, array, _ in self._traced.values()])
         for traced, array, source in self._traced.values():
             if traced.version:
-                if owners[id(memory_of(array))] > 1:
+                if id(array) in shared:
                     raise UntraceableError(f"it writes into memory, of shape {array.shape}, that two arrays share")
                 if not array.flags.writeable:
                     raise UntraceableError(f"it writes into an array of shape {array.shape} that is read-only")
                 self.changes.append(Change("write", source, None, self._value(traced, copied=True)))
         for tensor, source in self._tensors.values():
             if tensor.record is not None and type(tensor.record) is not Leaf:
-                raise UntraceableError(
-                    f"a tensor of shape {tuple(tensor.data.shape)} that was there before is now recorded"
-                )
+                raise UntraceableError(f"a tensor of shape {tuple(tensor.data.shape)}, there before, is now recorded")
             if tensor.data is not self._first[id(tensor)]:
                 if not isinstance(tensor.data, TracedArray):
                     raise UntraceableError("a tensor was given an array that was not traced")
                 self.changes.append(Change("data", source, None, self._array(tensor.data)))
             if source.kind == "argument" and tensor.grad is not None:
-                raise UntraceableError(
-                    "an argument got a gradient; clear it, or take the gradient with tensorgrad.grad"
-                )
+                raise UntraceableError("an argument got a gradient; clear it, or take it with tensorgrad.grad")
         for holder in self._reach.holders:
             self._note_entries(holder)
 
@@ -274,6 +269,24 @@ class Recording:
         return Made(type(tensor), self._array(data), dict(getattr(tensor, "__dict__", {})), swept)
 
 
+def overlapping(arrays: list[Any]) -> set[int]:
+    """The ids of those arrays that have memory in common with another of them, or may have."""
+    by_memory: dict[int, list[Any]] = {}
+    for array in arrays:
+        by_memory.setdefault(id(memory_of(array)), []).append(array)
+    found: set[int] = set()
+    for together in by_memory.values():
+        if len(together) > 1:
+            spans = sorted([(*byte_bounds(each), id(each)) for each in together if each.size])
+            reached, whose = 0, 0
+            for start, end, number in spans:
+                if start < reached:
+                    found |= {number, whose}
+                if end > reached:
+                    reached, whose = end, number
+    return found
+
+
 def alike(leaves: list[Any], tensors: list[Any]) -> tuple[int, ...]:
     """Which of the arguments are one and the same, or a tensor that the step can see anyway."""
     places = {id(tensor): place for place, tensor in enumerate(tensors)}
@@ -285,4 +298,4 @@ def alike(leaves: list[Any], tensors: list[Any]) -> tuple[int, ...]:
     )
 
 
-__all__ = ["Recording", "alike"]
+__all__ = ["Recording", "alike", "overlapping"]

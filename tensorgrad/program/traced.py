@@ -71,9 +71,7 @@ class TracedArray:
         raise UntraceableError(f"an array of shape {self.shape} was turned into an ndarray while the step ran")
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
-        from tensorgrad.program.namespace import namespace
-
-        return namespace
+        return self.trace.namespace
 
     # ── values that Python looks at ─────────────────────────────────────────────────────────────────────
 
@@ -314,7 +312,9 @@ for _name in ("floor", "ceil", "trunc"):
 
 
 class Trace:
-    """The lines written down so far."""
+    """The lines written down so far. namespace: the functions of traced arrays, which stand a room above."""
+
+    namespace: Any = None
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []

@@ -245,8 +245,8 @@ class Writer:
         if is_elementwise(node):
             for taken in node.takes():
                 buffer = self.buffers.get(taken.place)
-                dying = buffer is not None and self.last[taken.place] == node.place
-                if dying and (buffer.shape, buffer.dtype) == (node.shape, node.dtype):
+                dying = self.last[taken.place] == node.place
+                if buffer is not None and dying and (buffer.shape, buffer.dtype) == (node.shape, node.dtype):
                     del self.buffers[taken.place]
                     return self.keep(node, buffer)
         return self.keep(node, self.shelf.take(node.shape, node.dtype))

@@ -10,7 +10,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.reach import Reach
-from tensorgrad.program.recording import Recording, alike
+from tensorgrad.program.recording import Recording, alike, overlapping
 
 pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
 
@@ -91,6 +91,13 @@ def test_a_python_number_that_changes_is_told() -> None:
     recording = record(step, tg.ones(1))
     assert "calls" in str(recording.once)
     assert counts == {"calls": 1}
+
+
+def test_arrays_beside_each_other_in_one_memory_do_not_overlap() -> None:
+    whole = np.zeros(10)
+    parts = [whole[:3], whole[3:6], whole[5:7], whole[8:], np.zeros(3)]
+    assert overlapping(parts) == {id(parts[1]), id(parts[2])}
+    assert overlapping([*parts, whole]) == {id(each) for each in [*parts[:4], whole]}
 
 
 def test_alike() -> None:
