@@ -1,8 +1,7 @@
-"""Windows by strides: unfold as one copy of a strided view, fold by adding in place, pooling by one pass per offset."""
+"""Windows by strides: unfold as one copy of a strided view, fold by adding in place."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from math import prod
 from typing import Any
@@ -35,7 +34,7 @@ def _padded(x: Any, padding: Pads) -> Any:
     return whole
 
 
-def _reads(place: Sizes, counts: Sizes, stride: Sizes, dilation: Sizes) -> tuple[slice, ...]:
+def reads(place: Sizes, counts: Sizes, stride: Sizes, dilation: Sizes) -> tuple[slice, ...]:
     """What one place of the kernel reads, over all windows."""
     each = zip(place, counts, stride, dilation, strict=True)
     return (*_WHOLE, *[slice(i * d, i * d + s * (count - 1) + 1, s) for i, count, s, d in each])
@@ -68,23 +67,5 @@ def _fold(xp: Any, y: Any, size: Sizes, kernel_size: Sizes, stride: Sizes, paddi
     y = y.reshape(n, c, *kernel_size, *counts)
     image = np.zeros((n, c, *[length + sum(p) for length, p in zip(size, padding, strict=True)]), y.dtype)
     for place in product(*map(range, kernel_size)):
-        image[_reads(place, counts, stride, dilation)] += y[(*_WHOLE, *place)]
+        image[reads(place, counts, stride, dilation)] += y[(*_WHOLE, *place)]
     return image[_inner(size, padding)]
-
-
-def _running(combine: Any) -> Callable[..., Any]:
-    """A reduction of every window: no window is written out, each place of the kernel is one pass over the image."""
-
-    def run(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-        counts = counts_of(x.shape[2:], kernel_size, stride, ((0, 0),) * len(kernel_size), dilation)
-        first, *others = product(*map(range, kernel_size))
-        out = np.array(x[_reads(first, counts, stride, dilation)], order="K")
-        for place in others:
-            combine(out, x[_reads(place, counts, stride, dilation)], out=out)
-        return out
-
-    return run
-
-
-for _name, _combine in (("max_windows", np.maximum), ("min_windows", np.minimum), ("sum_windows", np.add)):
-    kernel(_name, "numpy")(_running(_combine))

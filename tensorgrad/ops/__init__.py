@@ -272,9 +272,11 @@ from tensorgrad.ops.padding import (
     pad,
 )
 from tensorgrad.ops.pooling import (
+    attained_windows,
     avg_pool1d,
     avg_pool2d,
     avg_pool3d,
+    gather_windows,
     max_pool1d,
     max_pool2d,
     max_pool3d,
@@ -283,6 +285,8 @@ from tensorgrad.ops.pooling import (
     min_pool2d,
     min_pool3d,
     min_windows,
+    share_windows,
+    spread_windows,
     sum_windows,
 )
 from tensorgrad.ops.products import (
@@ -408,6 +412,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "attained_windows",
     "attention",
     "attention_back",
     "attention_mask_back",
@@ -503,6 +508,7 @@ __all__ = [
     "full",
     "full_like",
     "full_svd",
+    "gather_windows",
     "gelu",
     "gelu_tanh",
     "getitem",
@@ -649,6 +655,7 @@ __all__ = [
     "segment_sum",
     "selu",
     "setitem",
+    "share_windows",
     "sigmoid",
     "sigmoid_cross_entropy",
     "sign",
@@ -667,6 +674,7 @@ __all__ = [
     "softsign",
     "solve",
     "sort",
+    "spread_windows",
     "sqrt",
     "square",
     "squared_hinge_loss",

@@ -12,17 +12,17 @@ import numpy as np
 
 from tensorgrad.backend import Array
 from tensorgrad.ops.arrays import arange, device_of, isdtype
-from tensorgrad.ops.elementwise import asarray, astype, clip
+from tensorgrad.ops.elementwise import asarray, clip
 from tensorgrad.ops.indexing import array_of, wrapped_as
 from tensorgrad.ops.padding import pad
-from tensorgrad.ops.reduction import argmax, argmin, sum
-from tensorgrad.ops.shape import broadcast_to, expand_dims, reshape
+from tensorgrad.ops.reduction import argmax, argmin
+from tensorgrad.ops.shape import reshape
 from tensorgrad.ops.windows import (
     Padding,
     Pads,
     Size,
     Sizes,
-    fold_windows,
+    image_of,
     pads_of,
     per_axis,
     unfold_windows,
@@ -64,31 +64,62 @@ def _unfolded(x: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, counts: A
     return reshape(columns, (*x.shape[:2], prod(kernel), *counts))
 
 
-def _folded(windows: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, x_shape: Any) -> Array:
-    """The adjoint of `_unfolded`."""
-    n, c, k, *counts = windows.shape
-    columns = reshape(windows, (n, c * k, prod(counts)))
-    return fold_windows(columns, tuple(x_shape[2:]), kernel, stride, _unpadded(kernel), dilation)
+@op(constant=True)
+def attained_windows(xp: Any, x: Array, y: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
+    """Which values of each window equal its y.   (n, c, h, ..), (n, c, h', ..) -> (n, c, kh .., h', ..) bool"""
+    return windows_of(xp, x, kernel, stride, _unpadded(kernel), dilation) == xp.expand_dims(y, axis=2)
+
+
+def _shares(xp: Any, best: Array, dtype: Any) -> Array:
+    """One for each window, shared equally among its best values.   (n, c, kh .., h', ..) bool -> the same"""
+    marks = xp.astype(best, dtype)
+    ties = xp.sum(marks, axis=2, keepdims=True)
+    return marks / (ties + xp.astype(ties == 0.0, dtype))  # where none is best there was a NaN, which equals nothing
+
+
+@op
+def share_windows(xp: Any, y: Array, best: Array, size: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
+    """Each y shared among the best of its window.   (n, c, h', ..), (n, c, kh .., h', ..) bool -> (n, c, h, ..)"""
+    n, c, *counts = y.shape
+    windows = _shares(xp, best, y.dtype) * xp.expand_dims(y, axis=2)
+    columns = xp.reshape(windows, (n, c * prod(kernel), prod(counts)))
+    return image_of(xp, columns, size, kernel, stride, _unpadded(kernel), dilation)
+
+
+@op
+def gather_windows(xp: Any, x: Array, best: Array, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
+    """The mean of the best of each window.   (n, c, h, ..), (n, c, kh .., h', ..) bool -> (n, c, h', ..)"""
+    windows = windows_of(xp, x, kernel, stride, _unpadded(kernel), dilation)
+    return xp.sum(windows * _shares(xp, best, x.dtype), axis=2)
+
+
+@op(lift="floating", linear=True)
+def spread_windows(xp: Any, y: Array, size: Sizes, kernel: Sizes, stride: Sizes, dilation: Sizes) -> Array:
+    """Each y added to its whole window.   (n, c, h', ..) -> (n, c, h, ..)"""
+    n, c, *counts = y.shape
+    windows = xp.broadcast_to(xp.expand_dims(y, axis=2), (n, c, prod(kernel), *counts))
+    columns = xp.reshape(windows, (n, c * prod(kernel), prod(counts)))
+    return image_of(xp, columns, size, kernel, stride, _unpadded(kernel), dilation)
 
 
 def _shared(g: Array, x: Array, out: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, x_shape: Any) -> Array:
     """The gradient of an extreme: in each window shared equally among the values that attain it."""
-    best = _unfolded(x, kernel, stride, dilation, out.shape[2:]) == expand_dims(out, axis=2)
-    best = astype(best, out.dtype)
-    ties = sum(best, axis=2)
-    ties = ties + astype(ties == 0.0, ties.dtype)  # a NaN equals nothing
-    return _folded(best * expand_dims(g / ties, axis=2), kernel, stride, dilation, x_shape)
-
-
-def _spread(g: Array, kernel: Sizes, stride: Sizes, dilation: Sizes, x_shape: Any) -> Array:
-    n, c, *counts = g.shape
-    windows = broadcast_to(expand_dims(g, axis=2), (n, c, prod(kernel), *counts))
-    return _folded(windows, kernel, stride, dilation, x_shape)
+    best = attained_windows(x, out, kernel, stride, dilation)
+    return share_windows(g, best, tuple(x_shape[2:]), kernel, stride, dilation)
 
 
 max_windows.vjp(x=_shared)
 min_windows.vjp(x=_shared)
-sum_windows.vjp(x=_spread)
+sum_windows.vjp(
+    x=lambda g, kernel, stride, dilation, x_shape: spread_windows(g, tuple(x_shape[2:]), kernel, stride, dilation)
+)
+spread_windows.vjp(y=lambda g, kernel, stride, dilation: sum_windows(g, kernel, stride, dilation))
+share_windows.vjp(y=lambda g, best, kernel, stride, dilation: gather_windows(g, best, kernel, stride, dilation))
+gather_windows.vjp(
+    x=lambda g, best, kernel, stride, dilation, x_shape: share_windows(
+        g, best, tuple(x_shape[2:]), kernel, stride, dilation
+    )
+)
 
 
 # ── geometry ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,8 @@ import numpy as np
 
 from tensorgrad import ops
 from tensorgrad.testing.case import case
-from tensorgrad.testing.strategies import reals
+from tensorgrad.testing.cases.windows import windows
+from tensorgrad.testing.strategies import booleans, integers, reals
 
 
 def each_axis(value: Any, axes: int) -> tuple[int, ...]:
@@ -124,7 +125,58 @@ def _extreme_windows(reduce: Any) -> Any:
     )
 
 
+def _attained(x: Any, y: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
+    return windows(x, kernel, stride, 0, dilation).reshape(*x.shape[:2], -1, *y.shape[2:]) == y[:, :, None]
+
+
+def _gathered(x: Any, best: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
+    found = windows(x, kernel, stride, 0, dilation).reshape(best.shape)
+    return np.sum(found * best, axis=2) / np.maximum(np.sum(best, axis=2), 1)
+
+
+def _shared(y: Any, best: Any, size: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
+    image = np.zeros((*y.shape[:2], *size))
+    each = y / np.maximum(np.sum(best, axis=2), 1)
+    for window in np.ndindex(*y.shape[2:]):
+        for number, place in enumerate(np.ndindex(*kernel)):
+            pixel = [w * s + i * d for w, s, i, d in zip(window, stride, place, dilation, strict=True)]
+            image[(..., *pixel)] += each[(..., *window)] * best[(slice(None), slice(None), number, *window)]
+    return image
+
+
+def _spread(y: Any, size: Any, kernel: Any, stride: Any, dilation: Any) -> Any:
+    image = np.zeros((*y.shape[:2], *size), y.dtype)
+    for window in np.ndindex(*y.shape[2:]):
+        for place in np.ndindex(*kernel):
+            pixel = [w * s + i * d for w, s, i, d in zip(window, stride, place, dilation, strict=True)]
+            image[(..., *pixel)] += y[(..., *window)]
+    return image
+
+
+# An image of 5 x 4: windows that overlap, that lie side by side, and with holes; pixels that none reaches.
+_MOVES: dict[str, Any] = {
+    "overlapping": ((3, 2), (2, 1), (1, 1), "2 3"),
+    "side by side": ((2, 2), (2, 2), (1, 1), "2 2"),
+    "over whole axes": ((5, 4), (1, 2), (1, 1), "1 1"),
+    "with holes": ((2, 2), (1, 2), (2, 1), "3 2"),
+}
+
+
+def _readings(name: str, kernel: Any, stride: Any, dilation: Any, out: str) -> list[Any]:
+    """What the gradients of pooling are made of, at one geometry."""
+    moves: Any = {"kernel": kernel, "stride": stride, "dilation": dilation, "_sizes": {}}
+    x, y, best = reals(dims="2 2 5 4"), reals(dims=f"2 2 {out}"), booleans(dims=f"2 2 {kernel[0] * kernel[1]} {out}")
+    levels = [integers(0, 2, dims=dims) for dims in ("2 2 5 4", f"2 2 {out}")]
+    return [
+        case(ops.attained_windows, _attained, x=levels[0], y=levels[1], _name=f"attained_windows, {name}", **moves),
+        case(ops.gather_windows, _gathered, x=x, best=best, _name=f"gather_windows, {name}", **moves),
+        case(ops.share_windows, _shared, y=y, best=best, size=(5, 4), _name=f"share_windows, {name}", **moves),
+        case(ops.spread_windows, _spread, y=y, size=(5, 4), _complex=True, _name=f"spread_windows, {name}", **moves),
+    ]
+
+
 CASES = [
+    *[each for name, moves in _MOVES.items() for each in _readings(name, *moves)],
     case(ops.max_windows, _extreme_windows(max), x=distinct("n c h w"), **_windows, _sizes=_sizes),
     case(ops.min_windows, _extreme_windows(min), x=distinct("n c h w"), **_windows, _sizes=_sizes),
     case(ops.sum_windows, _extreme_windows(sum), x=reals(dims="n c h w"), **_windows, _sizes=_sizes, _complex=True),
