@@ -309,6 +309,8 @@ from tensorgrad.version import __version__
 if _TYPE_CHECKING:
     from tensorgrad.diagnosis import debug, detect_anomaly
     from tensorgrad.drawing import Drawing, render
+    from tensorgrad.footprint import measure_memory, predict_memory
+    from tensorgrad.profiler import profile
     from tensorgrad.program import CompileWarning, compile
     from tensorgrad.recompute import checkpoint
 
@@ -321,6 +323,9 @@ _LATER = {
     "compile": "program",
     "debug": "diagnosis",
     "detect_anomaly": "diagnosis",
+    "measure_memory": "footprint",
+    "predict_memory": "footprint",
+    "profile": "profiler",
     "render": "drawing",
     "load": "io",
     "save": "io",
@@ -539,6 +544,7 @@ __all__ = [
     "max_unpool3d",
     "maximum",
     "mean",
+    "measure_memory",
     "median",
     "meshgrid",
     "min",
@@ -572,8 +578,10 @@ __all__ = [
     "pixel_unshuffle",
     "positive",
     "pow",
+    "predict_memory",
     "prelu",
     "prod",
+    "profile",
     "qr",
     "quantile",
     "random",

@@ -15,7 +15,15 @@ from tensorgrad.data import DataFileError, DataNotFoundError
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
 from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard
 from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
-from tensorgrad.train.recipe import Paused, about_run, draw_recipe, evaluate_run, resume_recipe, train_recipe
+from tensorgrad.train.recipe import (
+    Paused,
+    about_run,
+    draw_recipe,
+    evaluate_run,
+    profile_recipe,
+    resume_recipe,
+    train_recipe,
+)
 from tensorgrad.train.tables import evaluation_table
 from tensorgrad.version import __version__
 
@@ -124,6 +132,13 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("recipe", type=recipe, help="which one, from `tensorgrad list`")
     each.add_argument("path", help="the picture to write; its ending chooses the format: .svg .png .pdf .dot")
     each.set_defaults(run=graph)
+
+    each = commands.add_parser(
+        "profile", help="time a model's ops", description="Train a small version of a model, and say what each op took."
+    )
+    each.add_argument("recipe", type=recipe, help="which one, from `tensorgrad list`")
+    each.add_argument("--trace", metavar="FILE", help="write a trace too, for chrome://tracing or ui.perfetto.dev")
+    each.set_defaults(run=profile)
 
     each = commands.add_parser(
         "check",
@@ -269,6 +284,12 @@ def graph(options: argparse.Namespace) -> int:
     except ValueError as error:  # an ending that names no format
         print(f"tensorgrad graph: {error}", file=sys.stderr)
         return 2
+    return 0
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Print what each op and each module of a recipe took."""
+    print(profile_recipe(options.recipe, options.trace))
     return 0
 
 

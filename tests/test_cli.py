@@ -1,5 +1,6 @@
 """The command line."""
 
+import json
 import os
 import pkgutil
 import sys
@@ -50,7 +51,7 @@ def test_no_arguments_print_help(capsys):
     assert main([]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("usage: tensorgrad")
-    for command in ("list", "train", "evaluate", "leaderboard", "graph", "check"):
+    for command in ("list", "train", "evaluate", "leaderboard", "graph", "profile", "check"):
         assert command in printed
 
 
@@ -279,6 +280,15 @@ def test_graph_draws_a_network(tmp_path, capsys):
     assert main(["graph", "mlp", str(tmp_path / "mlp.dot")]) == 0
     assert capsys.readouterr().out.startswith(f"{tmp_path / 'mlp.dot'}: Drawing of")
     assert "layers.0" in (tmp_path / "mlp.dot").read_text(encoding="utf-8")
+
+
+def test_profile_prints_what_ops_took_and_writes_a_trace(tmp_path, capsys):
+    assert main(["profile", "mlp", "--trace", str(tmp_path / "trace.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "matmul" in printed
+    assert "layers.0" in printed
+    events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert {"forward", "backward"} <= {each.get("cat") for each in events}
 
 
 def test_graph_refuses_an_ending_that_names_no_format(tmp_path, capsys):

@@ -57,7 +57,7 @@ FLOORS: list[set[str]] = [
     {"interchange", "einops_backend"},
     {"tensor"},
     {"creation", "array_api", "linalg", "fft", "costs"},
-    {"random", "transforms", "recompute", "diagnosis", "drawing", "io", "overview"},
+    {"random", "transforms", "recompute", "diagnosis", "drawing", "io", "overview", "profiler", "footprint"},
     {"program"},
     {"testing"},
     {"nn", "optim"},

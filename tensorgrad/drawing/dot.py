@@ -17,6 +17,10 @@ PALETTE = {
     "op": ("#eef2f8", "#9db2cc", "#1f344f"),
     "result": ("#fdf0d5", "#dba84c", "#5c3d06"),
 }
+# Fills for the share that an op has in the time of the hottest one, from each bound upwards; all are light enough for
+# ink and small print, with a contrast of 4.5 and more to 1.
+HEAT = ((0.0, "#f4f6f8"), (0.01, "#fdf1d3"), (0.05, "#fbdca0"), (0.2, "#f6b877"), (0.5, "#f0906a"))
+HOT_INK = "#2b1a10"
 SMALL_PRINT, ALARM, ARROW = "#55606e", "#c0392b", "#7a8797"
 INSIDE = ("#f7f9fb", "#eef1f5")  # scopes within scopes, by turns
 FONT = "Helvetica,Arial,sans-serif"
@@ -41,7 +45,10 @@ def dot(graph: Graph, direction: str = "TB", rich: bool = True) -> str:
         f'        margin="{"0.08,0.05" if rich else "0.12,0.06"}"];',
         f'  edge [color="{ARROW}", arrowsize=0.6, fontname="{font}", fontsize=9, fontcolor="{SMALL_PRINT}"];',
     ]
-    lines += _box(graph, boxes(graph), rich)
+    hottest = max([node.heat or 0.0 for node in graph.nodes.values()])
+    lines += _box(graph, boxes(graph), rich, hottest)
+    if hottest:
+        lines += _legend(hottest, rich)
     folded = sum(node.folded for node in graph.nodes.values())
     if folded:  # after the clusters, which would inherit it
         drawn = f"{graph.records:,} records;\n{folded:,} are folded into dashed boxes"
@@ -64,7 +71,8 @@ def emphasised(svg: str) -> str:
             start, rest, fill = line.groups(default="")
             if next(title, False):
                 return f'{start}11{rest}{fill} font-weight="bold">'
-            return f'{start}9.5{rest} fill="{SMALL_PRINT}">'
+            small_print = fill if HOT_INK in fill else f' fill="{SMALL_PRINT}"'
+            return f"{start}9.5{rest}{small_print}>"
 
         return _TEXT.sub(text, found[0])
 
@@ -86,7 +94,35 @@ def _printable(text: str) -> str:
     return "".join(each if each == "\n" or each.isprintable() else "�" for each in text)
 
 
-def _box(graph: Graph, root: Box, rich: bool) -> list[str]:
+def _legend(hottest: float, rich: bool) -> list[str]:
+    """What the colours of heat mean: boxes side by side, with the least time that each stands for."""
+    lines = [
+        "  subgraph cluster_heat {",
+        f'    label={quoted("time of an op, forward and backward")}; labeljust=l; style="rounded"; color="#cdd5de";',
+        "    node [margin=0.05, height=0.25, width=1.5];",
+    ]
+    for place, (share, fill) in enumerate(HEAT):
+        text = quoted(f"from {duration(share * hottest)}" if share else f"below {duration(HEAT[1][0] * hottest)}")
+        lines.append(f'    heat{place} [label={text}, fillcolor="{fill}", color="{ARROW}", fontcolor="{HOT_INK}"];')
+    lines.append("    {rank=same; " + " ".join([f"heat{place};" for place in range(len(HEAT))]) + "}")
+    lines.append("    " + " -> ".join([f"heat{place}" for place in range(len(HEAT))]) + ' [style="invis"];')
+    return [*lines, "  }"]
+
+
+def duration(seconds: float) -> str:
+    """0.00123 as 1.23 ms: three digits.
+
+    >>> [duration(each) for each in (2.0, 0.00123, 4.5e-6)]
+    ['2.00 s', '1.23 ms', '4.50 us']
+    """
+    for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
+        if seconds * scale >= 1 or unit == "us":
+            break
+    number = seconds * scale
+    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f} {unit}"
+
+
+def _box(graph: Graph, root: Box, rich: bool, hottest: float) -> list[str]:
     """The nodes of a scope and the clusters inside it, without recursion."""
     lines: list[str] = []
     number = count().__next__
@@ -105,15 +141,20 @@ def _box(graph: Graph, root: Box, rich: bool) -> list[str]:
             ]
             todo.append((None, depth))
             depth, indent = depth + 1, indent + "  "
-        lines += [f"{indent}{_node(graph.nodes[key], rich)}" for key in box.nodes]
+        lines += [f"{indent}{_node(graph.nodes[key], rich, hottest)}" for key in box.nodes]
         todo += [(child, depth) for child in reversed(box.inside)]
     return lines
 
 
-def _node(node: Node, rich: bool) -> str:
+def _node(node: Node, rich: bool, hottest: float) -> str:
     fill, outline, ink = PALETTE[node.kind]
     lines = [*node.result.split("\n"), *node.lines] if node.result else node.lines
-    label = _rich(node.title, lines, ink) if rich else quoted("\n".join([node.title, *lines]))
+    print_ink = SMALL_PRINT
+    if node.heat is not None:
+        fill = [each for share, each in HEAT if node.heat >= share * hottest][-1]
+        ink = print_ink = HOT_INK
+        lines = [*lines, duration(node.heat)]
+    label = _rich(node.title, lines, ink, print_ink) if rich else quoted("\n".join([node.title, *lines]))
     attributes = [
         f"label={label}",
         f'fillcolor="{fill}", color="{ALARM if node.alarm else outline}", fontcolor="{ink}"',
@@ -128,10 +169,10 @@ def _node(node: Node, rich: bool) -> str:
     return f"{node.key} [{', '.join(attributes)}];"
 
 
-def _rich(title: str, lines: list[str], ink: str) -> str:
+def _rich(title: str, lines: list[str], ink: str, print_ink: str) -> str:
     """A bold title and small print below it, in DOT's HTML-like labels."""
     rows = [f'<font color="{ink}"><b>{_escaped(title)}</b></font>']
-    rows += [f'<font point-size="10" color="{SMALL_PRINT}">{_escaped(line)}</font>' for line in lines]
+    rows += [f'<font point-size="10" color="{print_ink}">{_escaped(line)}</font>' for line in lines]
     cells = "".join(f"<tr><td>{row}</td></tr>" for row in rows)
     return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="1">{cells}</table>>'
 

@@ -115,6 +115,8 @@ def _merged_node(key: str, group: Group, members: Sequence[Node]) -> Node:
     node.alarm = any(each.alarm for each in members)
     node.folded = sum(each.folded or 1 for each in members)
     node.ops, node.leaves, node.size = ops, leaves, size
+    measured = [each.heat for each in members if each.heat is not None]
+    node.heat = sum(measured) if measured else None
     node.tooltip = f"{node.folded:,} records: " + _listed(made or members)
     return node
 

@@ -26,7 +26,7 @@ class Node:
     kind: "leaf", "op" or "result". title: the parameter's name or the op's. result: dtype and shape as text.
     lines: what else is known, one line each. op: what two nodes must share to be repeats of one another.
     alarm: a NaN or an infinity is in it. folded: how many records it stands for, 0 for one that is drawn itself.
-    size: the number of elements of a leaf.
+    size: the number of elements of a leaf. heat: seconds that a profile found, None where it is not asked.
     """
 
     key: str
@@ -42,6 +42,7 @@ class Node:
     ops: int = 1
     leaves: int = 0
     size: int = 0
+    heat: float | None = None
 
 
 @dataclass(slots=True)
@@ -83,8 +84,9 @@ def graph_of(
     names: Mapping[str, Traced] | None = None,
     with_values: bool = False,
     with_gradients: bool = False,
+    seconds: Mapping[float, float] | None = None,
 ) -> Graph:
-    """The graph that results rest on. See `tensorgrad.render` for the arguments."""
+    """The graph that results rest on. See `tensorgrad.render` for the arguments; seconds: of records, by serial."""
     tape = Tape(*results)
     known = Names(names or {})
     number = {record: place for place, record in enumerate(tape)}
@@ -101,6 +103,8 @@ def graph_of(
         node.key = key[record]
         if record in makers:
             node.kind = "result"
+        if seconds is not None and not isinstance(record, Leaf):
+            node.heat = seconds.get(record.serial, 0.0)
         said = about.get(record, [])
         for place, summary in enumerate(said):
             node.lines.append(f"{place}: {summary.text}" if len(said) > 1 else summary.text)

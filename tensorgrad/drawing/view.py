@@ -43,6 +43,7 @@ def render(
     depth: int | None = None,
     limit: int | None = 300,
     direction: str = "TB",
+    heat: Any = None,
 ) -> Drawing:
     """Draw what a recorded result rests on: a node per op and leaf, a box per scope.
 
@@ -53,11 +54,13 @@ def render(
     gradients: write the norm of its `.grad` on each leaf. A node with a NaN or an infinity has a red outline.
     depth: close scopes nested deeper than this. limit: fold what repeats, then scopes, then long stretches, until
     there are about this many nodes; None folds nothing. direction: where the arrows lead: "TB" (top to bottom),
-    "LR", "BT" or "RL".
+    "LR", "BT" or "RL". heat: the Profile of a block in which this result was recorded, as `tensorgrad.profile` gives
+    it: each op is coloured by the time it took, forward and backward, and a legend says what the colours mean.
 
     The Drawing shows itself in a notebook; `save` writes .svg, .png, .pdf or .dot, and `str` gives the DOT text.
     It holds text only: neither the tape nor its arrays are kept alive.
-    Raises TypeError for a result that was not recorded and ValueError for a depth, limit or direction that is none.
+    Raises TypeError for a result that was not recorded and ValueError for a depth, limit or direction that is none,
+    and for a profile that saw none of the ops.
 
     >>> import tensorgrad as tg
     >>> w = tg.asarray([1.0, 2.0], requires_grad=True)
@@ -76,7 +79,13 @@ def render(
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"render: names is a mapping of names to Tensors, not a {type(names).__name__}")
     results = list(loss) if isinstance(loss, (list, tuple)) else [loss]
-    graph = graph_of(results, names, values, gradients)
+    seconds = None if heat is None else heat.seconds_of()
+    graph = graph_of(results, names, values, gradients, seconds)
+    if seconds is not None and not any(node.heat for node in graph.nodes.values()):
+        raise ValueError(
+            "render: the profile saw none of the ops that this result rests on; record the result inside the block: "
+            "with tensorgrad.profile() as p: loss = ...; loss.backward()"
+        )
     return Drawing(folded(graph, limit, depth), direction)
 
 

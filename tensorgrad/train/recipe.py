@@ -15,10 +15,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from tensorgrad.drawing import render, save_drawing
 from tensorgrad.io import load, save
+from tensorgrad.profiler import Profile, profile
 from tensorgrad.random import Generator, manual_seed
 from tensorgrad.train.callback import Callback
 from tensorgrad.train.cards import make_card, summary_card
@@ -316,6 +318,22 @@ def draw_recipe(recipe: Recipe, path: str | os.PathLike[str]) -> str:
     return save_drawing(path, recipe.graph(run, model), **_graph_options(recipe, model))
 
 
+def profile_recipe(recipe: Recipe, trace: str | os.PathLike[str] | None = None) -> Profile:
+    """Train the preset "smoke" under a profile, into a folder that is thrown away. trace: where a trace is written."""
+    preset = "smoke" if "smoke" in recipe.presets else recipe.default_preset
+    _need(recipe)
+    with TemporaryDirectory() as folder, blas_threads(recipe.threads):
+        manual_seed(0)
+        run = Run(recipe, recipe.settings(preset), preset, 0, Path(folder), quiet=True)
+        data = recipe.data(run)
+        model = recipe.model(run)
+        with profile() as found:
+            recipe.train(run, model, data)
+    if trace is not None:
+        found.export_chrome_trace(trace)
+    return found
+
+
 def _graph_options(recipe: Recipe, model: Any) -> dict[str, Any]:
     return {"names": dict(model.named_parameters()), "depth": recipe.graph_depth, "limit": recipe.graph_limit}
 
@@ -346,6 +364,7 @@ __all__ = [
     "about_run",
     "draw_recipe",
     "evaluate_run",
+    "profile_recipe",
     "resume_recipe",
     "train_recipe",
 ]

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
-from tensorgrad.drawing.dot import ALARM, PALETTE, PLAIN_FONT, dot, emphasised, quoted
-from tensorgrad.drawing.fold import closed
+from tensorgrad.drawing.dot import ALARM, HEAT, HOT_INK, PALETTE, PLAIN_FONT, dot, emphasised, quoted
+from tensorgrad.drawing.fold import closed, in_stretches
 from tensorgrad.drawing.graph import Edge, Graph, Node, graph_of
 from tests.drawing import nets
 
@@ -159,3 +159,62 @@ def test_plain_pictures_get_bold_titles_and_small_print():
 
 def test_a_picture_without_nodes_is_left_as_it_is():
     assert emphasised("<svg></svg>") == "<svg></svg>"
+
+
+# ── heat ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def heated():
+    """Three ops, the first the hottest, and a leaf."""
+    x = nets.leaf(3)
+    loss = tg.exp(x * 2.0).sum()
+    serials = [record.serial for record in tg.Tape(loss)][1:]
+    return graph_of([loss], seconds=dict(zip(serials, (2e-3, 5e-4, 1e-5), strict=True)))
+
+
+@pytest.mark.parametrize("rich", [True, False])
+def test_heat_colours_ops_by_their_share_of_the_hottest_and_says_their_time(rich):
+    text = dot(heated(), rich=rich)
+    fills = [fill for _, fill in HEAT]
+    for key, fill, time in (("n1", fills[4], "2.00 ms"), ("n2", fills[3], "500 us"), ("n3", fills[0], "10.0 us")):
+        assert f'fillcolor="{fill}"' in line_of(text, key)
+        assert time in line_of(text, key)
+    assert f'fillcolor="{PALETTE["leaf"][0]}"' in line_of(text, "n0")
+
+
+def test_a_legend_says_what_the_colours_mean():
+    text = dot(heated())
+    assert "time of an op, forward and backward" in text
+    for place, said in enumerate(("below 20.0 us", "from 20.0 us", "from 100 us", "from 400 us", "from 1.00 ms")):
+        assert f'label="{said}", fillcolor="{HEAT[place][1]}"' in line_of(text, f"heat{place}")
+    assert text.count("{") == text.count("}")
+
+
+def test_without_heat_there_is_no_legend():
+    assert "heat" not in text_of(*nets.mlp())
+
+
+def test_folded_ops_add_up_their_heat():
+    graph = heated()
+    folded = in_stretches(graph, 1)
+    (node,) = [node for node in folded.nodes.values() if node.folded]
+    assert node.heat == pytest.approx(2.5e-3)
+
+
+def test_words_on_heat_have_enough_contrast():
+    """4.5 to 1, what WCAG 2.1 asks of small text (success criterion 1.4.3)."""
+
+    def luminance(colour):
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    contrasts = [(luminance(fill) + 0.05) / (luminance(HOT_INK) + 0.05) for _, fill in HEAT]
+    assert min(contrasts) >= 4.5
+    assert contrasts == sorted(contrasts, reverse=True), "hotter is darker"
+
+
+def test_small_print_on_heat_keeps_its_ink_in_an_svg():
+    svg = f'<g id="a" class="node"><text font-size="10.00" fill="{HOT_INK}">a</text>'
+    svg += f'<text font-size="10.00" fill="{HOT_INK}">b</text></g>'
+    assert emphasised(svg).count(HOT_INK) == 2

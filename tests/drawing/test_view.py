@@ -345,3 +345,16 @@ def test_a_saved_file_can_be_read_by_others(drawing, tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("")
     assert drawing.save(tmp_path / "graph.dot").stat().st_mode == plain.stat().st_mode
+
+
+def test_a_profile_colours_the_ops_it_saw_and_one_of_something_else_is_refused():
+    with tg.profile() as p:
+        loss, names = nets.mlp()
+        loss.backward()
+    drawing = tg.render(loss, names, heat=p)
+    seconds = p.seconds_of()
+    heats = [node.heat for node in drawing.graph.nodes.values() if node.kind != "leaf"]
+    assert sum(heats) == pytest.approx(sum(seconds.values()))
+    other, _ = nets.mlp()
+    with pytest.raises(ValueError, match="the profile saw none of the ops"):
+        tg.render(other, heat=p)
