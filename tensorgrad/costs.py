@@ -157,6 +157,7 @@ def _sort(values: tuple[Any, ...], _: Any) -> Any:
 
 RULES: dict[str, Rule] = {
     "matmul": _matmul,
+    "linear": lambda values, result: _matmul(values, result) + _bias(values, result),
     "einsum_parts": _einsum,
     "lstm_layer": _recurrent(3, 1),
     "lstm_layer_back": _recurrent(5, 2),

@@ -155,7 +155,7 @@ class GPT(nn.Module):
         for place, block in enumerate(self.blocks):
             h, layer = block(h, memory[place] if memory else None)
             remembered.append(layer)
-        logits: Tensor = self.norm(h) @ self.token_embedding.weight.mT
+        logits: Tensor = ops.linear(self.norm(h), self.token_embedding.weight)
         return logits, tuple(remembered)
 
     def _check(self, tokens: Any, start: int) -> None:

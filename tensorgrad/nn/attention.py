@@ -12,7 +12,6 @@ from tensorgrad.nn import init
 from tensorgrad.nn.linear import Linear
 from tensorgrad.nn.making import empty_parameter, positive
 from tensorgrad.nn.module import Module
-from tensorgrad.nn.recurrent_cell import linear
 from tensorgrad.ops.dropout import check_probability
 from tensorgrad.random import default_generator
 
@@ -142,14 +141,14 @@ class MultiheadAttention(Module):
         """Queries, keys and values.   3 of (n, l, e) -> 3 of (n, l, e)"""
         e, bias = self.embed_dim, self.in_proj_bias
         if self.in_proj_weight is not None and query is key and key is value:
-            qkv = linear(query, self.in_proj_weight, bias)  # one product for all three
+            qkv = ops.linear(query, self.in_proj_weight, bias)  # one product for all three
             q, k, v = ops.unstack(ops.reshape(qkv, (*qkv.shape[:-1], 3, e)), axis=-2)
             return q, k, v
         weights: Any = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
         if self.in_proj_weight is not None:
             weights = ops.unstack(ops.reshape(self.in_proj_weight, (3, e, e)), axis=0)
         biases = (None,) * 3 if bias is None else ops.unstack(ops.reshape(bias, (3, e)), axis=0)
-        q, k, v = (linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
+        q, k, v = (ops.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
         return q, k, v
 
     def _attended(
@@ -163,7 +162,9 @@ class MultiheadAttention(Module):
         if self.add_zero_attn:
             none = zeros((n, 1, self.embed_dim), dtype=k.dtype, device=k.device)
             k, v = ops.concat([k, none], axis=1), ops.concat([v, none], axis=1)
-        bias = self._scores_bias(q, given, k.shape[1] - given, attn_mask, key_padding_mask, is_causal)
+        more = k.shape[1] - given
+        hidden = is_causal and not more and not need_weights  # the op itself leaves out what comes later
+        bias = self._scores_bias(q, given, more, attn_mask, key_padding_mask, is_causal and not hidden)
         q, k, v = self._heads(q), self._heads(k), self._heads(v)
         p = self.dropout if self.training else 0.0
         chance = default_generator() if self.generator is None else self.generator
@@ -173,7 +174,7 @@ class MultiheadAttention(Module):
             weights = ops.dropout(weights, p, self.training, chance)
             y = weights @ v
         else:
-            y = ops.scaled_dot_product_attention(q, k, v, bias, p, generator=chance)
+            y = ops.scaled_dot_product_attention(q, k, v, bias, p, hidden, generator=chance)
         y = ops.swapaxes(y, 1, 2)
         return ops.reshape(y, (*y.shape[:2], self.embed_dim)), weights
 

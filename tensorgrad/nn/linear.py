@@ -71,8 +71,7 @@ class Linear(Module):
 
     def forward(self, x: Any) -> Any:
         """x W^T + b.   (..., in_features) -> (..., out_features)"""
-        y = x @ self.weight.mT
-        return y if self.bias is None else y + self.bias
+        return ops.linear(x, self.weight, self.bias)
 
     def extra_repr(self) -> str:
         """The arguments."""

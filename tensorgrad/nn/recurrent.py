@@ -12,7 +12,7 @@ from tensorgrad.creation import zeros
 from tensorgrad.nn import init
 from tensorgrad.nn.making import empty_parameter, positive
 from tensorgrad.nn.module import Module
-from tensorgrad.nn.recurrent_cell import check_nonlinearity, gru_step, linear, lstm_step, rnn_step
+from tensorgrad.nn.recurrent_cell import check_nonlinearity, gru_step, lstm_step, rnn_step
 from tensorgrad.nn.utils.rnn import PackedSequence, lengths_of, pack_padded_sequence, pad_packed_sequence, present_at
 from tensorgrad.ops.dropout import check_probability
 from tensorgrad.random import default_generator
@@ -151,17 +151,17 @@ class _Recurrent(Module):
             found = self._whole(x, state, (weight_ih, weight_hh, bias_ih, bias_hh), suffix.endswith("_reverse"))
             if found is not None:
                 return found
-        projected = ops.unstack(linear(x, weight_ih, bias_ih), axis=0)  # one product for all steps
+        projected = ops.unstack(ops.linear(x, weight_ih, bias_ih), axis=0)  # one product for all steps
 
         def recur(h: Any) -> Any:
-            return linear(h, weight_hh, bias_hh)
+            return ops.linear(h, weight_hh, bias_hh)
 
         order = list(range(len(projected)))
         outputs: list[Any] = [None] * len(order)
         for step in reversed(order) if suffix.endswith("_reverse") else order:
             new = self._step(projected[step], state, recur)
             if weight_hr is not None:
-                new = (linear(new[0], weight_hr, None), *new[1:])
+                new = (ops.linear(new[0], weight_hr, None), *new[1:])
             if masks is not None:  # behind the end of a sequence its states stay
                 new = tuple(ops.where(masks[step], a, b) for a, b in zip(new, state, strict=True))
             state = new

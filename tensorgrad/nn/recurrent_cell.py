@@ -121,12 +121,6 @@ def _one_step(y: Any, like: Any) -> Any:
     return ops.reshape(y, tuple(like.shape))
 
 
-def linear(x: Any, weight: Any, bias: Any) -> Any:
-    """x W^T + b, the bias being None where there is none.   (..., n), (m, n), (m,) -> (..., m)"""
-    y = x @ weight.mT
-    return y if bias is None else y + bias
-
-
 class RNNCell(_Cell):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh).   (n, input_size), (n, hidden_size) -> (n, hidden_size)
 
@@ -155,9 +149,9 @@ class RNNCell(_Cell):
     def forward(self, x: Any, hx: Any = None) -> Any:
         """The next state.   (n, input_size), (n, hidden_size) -> (n, hidden_size)"""
         self._check_input(x)
-        projected = linear(x, self.weight_ih, self.bias_ih)
+        projected = ops.linear(x, self.weight_ih, self.bias_ih)
         h = self._started(x, hx, "hx")
-        return rnn_step(projected, h, lambda h: linear(h, self.weight_hh, self.bias_hh), self.nonlinearity)
+        return rnn_step(projected, h, lambda h: ops.linear(h, self.weight_hh, self.bias_hh), self.nonlinearity)
 
     def extra_repr(self) -> str:
         """The arguments."""
@@ -213,4 +207,4 @@ class LSTMCell(_Cell):
         return _one_step(y, h), ops.reshape(last, tuple(c.shape))
 
 
-__all__ = ["GRUCell", "LSTMCell", "RNNCell", "check_nonlinearity", "gru_step", "linear", "lstm_step", "rnn_step"]
+__all__ = ["GRUCell", "LSTMCell", "RNNCell", "check_nonlinearity", "gru_step", "lstm_step", "rnn_step"]

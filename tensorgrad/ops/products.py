@@ -11,7 +11,7 @@ from tensorgrad.backend import Array
 from tensorgrad.ops.elementwise import conj
 from tensorgrad.ops.indexing import getitem
 from tensorgrad.ops.reduction import sum
-from tensorgrad.ops.shape import broadcast_to, normal_axes, permute_dims, reshape, roll
+from tensorgrad.ops.shape import broadcast_to, matrix_transpose, normal_axes, permute_dims, reshape, roll
 from tensorgrad.primitive import op
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"  # string.ascii_letters: that module imports slowly
@@ -58,6 +58,35 @@ def _matmul_dx2(g: Array, x1: Array, x2_shape: Any) -> Array:
 
 
 matmul.vjp(x1=_matmul_dx1, x2=_matmul_dx2)
+
+
+@op(lift="operands")
+def linear(xp: Any, x: Array, weight: Array, bias: Array = None) -> Array:
+    """x W^T + b.   (..., k), (m, k), (m,) or None -> (..., m)"""
+    if len(weight.shape) != 2 or not x.shape or x.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            f"linear: the last axis of x, of shape {tuple(x.shape)}, must be as long as the rows of the weight, "
+            f"{tuple(weight.shape)}"
+        )
+    y = xp.matmul(x, xp.matrix_transpose(weight))
+    return y if bias is None else y + bias
+
+
+def _as_rows(x: Array) -> Array:
+    """(..., k) -> (n, k)"""
+    return x if len(x.shape) == 2 else reshape(x, (prod(x.shape[:-1]), x.shape[-1]))
+
+
+def _linear_dx(g: Array, weight: Array, x_shape: Any) -> Array:
+    d_rows = matmul(_as_rows(g), weight)
+    return d_rows if len(x_shape) == 2 else reshape(d_rows, tuple(x_shape))
+
+
+linear.vjp(
+    x=_linear_dx,
+    weight=lambda g, x: matmul(matrix_transpose(_as_rows(g)), _as_rows(x)),
+    bias=lambda g: sum(_as_rows(g), axis=0),
+)
 
 
 # ── einsum ──────────────────────────────────────────────────────────────────────────────────────────────────

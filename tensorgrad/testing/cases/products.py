@@ -47,6 +47,19 @@ def _einsum_case(subscripts: str, dims: tuple[str, ...]) -> Any:
 
 
 CASES = [
+    *[
+        case(
+            ops.linear,
+            lambda x, weight, bias=0.0: x @ weight.T + bias,
+            x=reals(dims=dims),
+            weight=reals(dims="m k"),
+            **more,
+            _complex=True,
+            _name=f"linear of ({dims}){name}",
+        )
+        for dims in ("n k", "b n k", "k")
+        for more, name in (({"bias": reals(dims="m")}, ""), ({}, " without a bias"))
+    ],
     case(ops.matmul, np.matmul, x1=reals(dims="*b n k"), x2=reals(dims="*b k m"), _complex=True),
     case(ops.matmul, np.matmul, x1=reals(dims="*b n k"), x2=reals(dims="k m"), _name="matmul, one matrix last"),
     case(ops.matmul, np.matmul, x1=reals(dims="k"), x2=reals(dims="*b k m"), _name="matmul, vector first"),
