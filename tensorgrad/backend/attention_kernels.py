@@ -20,7 +20,7 @@ import numpy as np
 
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import is_plain
+from tensorgrad.backend.row_blocks import is_plain, room
 from tensorgrad.backend.softmax_kernels import ENOUGH, SMALL
 from tensorgrad.backend.workers import share
 
@@ -130,7 +130,7 @@ def _attention(
     if not is_plain(query, key, value, bias, keep):
         return NotImplemented
     of = _operands(query, key, value, bias, keep, causal)
-    out = np.empty((*of.query.shape[:-1], value.shape[-1]), query.dtype)
+    out = room((*of.query.shape[:-1], value.shape[-1]), query.dtype)
     lse = np.empty((*of.query.shape[:-1], 1), query.dtype)
 
     def work(piece: _Piece) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.blocks import LARGE
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.libraries import NUMPY, device_of, move, to_numpy
-from tensorgrad.backend.row_blocks import SHARED
+from tensorgrad.backend.row_blocks import SHARED, over_rows, room, zeros
 from tensorgrad.backend.workers import share
 
 
@@ -32,7 +33,24 @@ def is_basic(key: Any) -> bool:
 
 @kernel("getitem", "numpy")
 def _getitem(xp: Any, x: Any, key: Any) -> Any:
+    if type(key) is tuple and len(key) == 1 and isinstance(key[0], np.ndarray) and key[0].dtype.kind in "iu":
+        rows = key[0]
+        if x.size and rows.size * (x.size // len(x)) >= LARGE and rows.ndim:
+            return _rows_taken(x, rows)
     return x[key]
+
+
+def _rows_taken(x: Any, rows: Any) -> Any:
+    """Many rows of a table, as of an embedding, by blocks over the pool."""
+    places = _from_zero(rows, 0, len(x)).reshape(-1)
+    found = room((*rows.shape, *x.shape[1:]), x.dtype)
+    out = found.reshape(len(places), *x.shape[1:])
+
+    def block(s: slice) -> None:
+        np.take(x, places[s], axis=0, out=out[s], mode="clip")  # "raise" would fill a copy of out first
+
+    over_rows(block, len(places), x.size // len(x))
+    return found
 
 
 @kernel("setitem", "numpy")
@@ -44,7 +62,7 @@ def _setitem(xp: Any, x: Any, value: Any, key: Any) -> Any:
 
 @kernel("add_at", "numpy")
 def _add_at(xp: Any, values: Any, key: Any, shape: tuple[int, ...]) -> Any:
-    result = np.zeros(shape, values.dtype)
+    result = zeros(shape, values.dtype)
     if not result.size or _names_nothing_twice(key):
         result[key] = values
         return result

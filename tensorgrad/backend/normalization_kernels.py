@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import as_rows, in_order, is_plain, over_rows
+from tensorgrad.backend.row_blocks import as_rows, in_order, is_plain, over_rows, room
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -24,12 +24,13 @@ def _layer_norm_rows(xp: Any, x: Any, weight: Any = None, bias: Any = None, eps:
     if not is_plain(x, weight, bias):
         return NotImplemented
     rows = as_rows(x, x.shape[-1])
-    out = np.empty_like(rows)
+    out = room(x.shape, x.dtype)
+    ys = out.reshape(rows.shape)
     average, rstd = np.empty((2, len(rows), 1), x.dtype)
     share = np.full(rows.shape[1], 1 / rows.shape[1], x.dtype)
 
     def block(s: slice) -> None:
-        y = out[s]
+        y = ys[s]
         average[s, 0] = rows[s] @ share
         np.subtract(rows[s], average[s], out=y)
         rstd[s, 0] = 1 / np.sqrt(np.vecdot(y, y) * share[0] + eps)
@@ -38,7 +39,7 @@ def _layer_norm_rows(xp: Any, x: Any, weight: Any = None, bias: Any = None, eps:
 
     over_rows(block, *rows.shape)
     column = (*x.shape[:-1], 1)
-    return out.reshape(x.shape), average.reshape(column), rstd.reshape(column)
+    return out, average.reshape(column), rstd.reshape(column)
 
 
 def _affine_in_place(y: Any, weight: Any, bias: Any) -> None:
@@ -56,13 +57,14 @@ def _layer_norm_rows_back(xp: Any, g: Any, x: Any, average: Any, rstd: Any, weig
         return NotImplemented
     gs, rows = as_rows(g, g.shape[-1]), as_rows(x, x.shape[-1])
     m, r = average.reshape(-1, 1), rstd.reshape(-1, 1)
-    out = np.empty_like(rows)
+    out = room(x.shape, x.dtype)
+    ys = out.reshape(rows.shape)
     share = np.full(rows.shape[1], 1 / rows.shape[1], x.dtype)
     if weight is not None:
         share *= weight
 
     def block(s: slice) -> Any:
-        d, rs = out[s], r[s]
+        d, rs = ys[s], r[s]
         centred = rows[s] - m[s]
         product = np.multiply(gs[s], centred, out=d)
         d_weight, along = rs[:, 0] @ product, product @ share
@@ -75,7 +77,7 @@ def _layer_norm_rows_back(xp: Any, g: Any, x: Any, average: Any, rstd: Any, weig
         return np.stack([d_weight, np.ones(len(d), d.dtype) @ gs[s]])
 
     d_weight, d_bias = in_order(over_rows(block, *rows.shape))
-    return out.reshape(x.shape), d_weight, d_bias
+    return out, d_weight, d_bias
 
 
 @kernel("rms_norm_rows", "numpy")
@@ -84,15 +86,16 @@ def _rms_norm_rows(xp: Any, x: Any, weight: Any = None, eps: float = 1e-6) -> An
     if not is_plain(x, weight):
         return NotImplemented
     rows = as_rows(x, x.shape[-1])
-    out, rstd = np.empty_like(rows), np.empty((len(rows), 1), x.dtype)
+    out, rstd = room(x.shape, x.dtype), np.empty((len(rows), 1), x.dtype)
+    ys = out.reshape(rows.shape)
 
     def block(s: slice) -> None:
         rstd[s, 0] = 1 / np.sqrt(np.vecdot(rows[s], rows[s]) / x.dtype.type(rows.shape[1]) + eps)
-        np.multiply(rows[s], rstd[s], out=out[s])
-        _affine_in_place(out[s], weight, None)
+        np.multiply(rows[s], rstd[s], out=ys[s])
+        _affine_in_place(ys[s], weight, None)
 
     over_rows(block, *rows.shape)
-    return out.reshape(x.shape), rstd.reshape(*x.shape[:-1], 1)
+    return out, rstd.reshape(*x.shape[:-1], 1)
 
 
 @kernel("rms_norm_rows_back", "numpy")
@@ -102,13 +105,14 @@ def _rms_norm_rows_back(xp: Any, g: Any, x: Any, rstd: Any, weight: Any = None) 
     if not is_plain(g, x, weight):
         return NotImplemented
     gs, rows, r = as_rows(g, g.shape[-1]), as_rows(x, x.shape[-1]), rstd.reshape(-1, 1)
-    out = np.empty_like(rows)
+    out = room(x.shape, x.dtype)
+    ys = out.reshape(rows.shape)
     share = np.full(rows.shape[1], 1 / rows.shape[1], x.dtype)
     if weight is not None:
         share *= weight
 
     def block(s: slice) -> Any:
-        d, rs = out[s], r[s]
+        d, rs = ys[s], r[s]
         product = gs[s] * rows[s]
         d_weight, along = rs[:, 0] @ product, product @ share
         np.multiply(rows[s], along[:, None] * rs * rs * rs, out=product)
@@ -119,7 +123,7 @@ def _rms_norm_rows_back(xp: Any, g: Any, x: Any, rstd: Any, weight: Any = None) 
         return d_weight
 
     d_weight = in_order(over_rows(block, *rows.shape))
-    return out.reshape(x.shape), d_weight
+    return out, d_weight
 
 
 # ── channels ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -152,9 +156,10 @@ def _spread(factor: Any, positions: int) -> Any:
     return np.repeat(factor, positions).reshape(-1, positions) if positions < _SHORT else factor[:, None]
 
 
-def _scaled(x: Any, factor: Any, shift: Any) -> Any:
-    """x factor + shift, both by row."""
-    out = np.empty_like(x)
+def _scaled(x: Any, factor: Any, shift: Any, shape: tuple[int, ...]) -> Any:
+    """x factor + shift, both by row, in this shape."""
+    found = room(shape, x.dtype)
+    out = found.reshape(x.shape)
     factor, shift = (_spread(each, x.shape[1]) for each in (factor, shift))
 
     def block(s: slice) -> None:
@@ -162,12 +167,13 @@ def _scaled(x: Any, factor: Any, shift: Any) -> Any:
         np.add(out[s], shift[s], out=out[s])
 
     over_rows(block, *x.shape)
-    return out
+    return found
 
 
-def _mixed(x: Any, g: Any, of_x: Any, of_g: Any, shift: Any) -> Any:
-    """of_g g + of_x x + shift, all three by row."""
-    out = np.empty_like(x)
+def _mixed(x: Any, g: Any, of_x: Any, of_g: Any, shift: Any, shape: tuple[int, ...]) -> Any:
+    """of_g g + of_x x + shift, all three by row, in this shape."""
+    found = room(shape, x.dtype)
+    out = found.reshape(x.shape)
     of_x, of_g, shift = (_spread(each, x.shape[1]) for each in (of_x, of_g, shift))
 
     def block(s: slice) -> None:
@@ -176,7 +182,7 @@ def _mixed(x: Any, g: Any, of_x: Any, of_g: Any, shift: Any) -> Any:
         np.add(out[s], shift[s], out=out[s])
 
     over_rows(block, *x.shape)
-    return out
+    return found
 
 
 def _statistics(x: Any, gather: Any, scatter: Any, size: int) -> tuple[Any, Any]:
@@ -191,7 +197,7 @@ def _statistics(x: Any, gather: Any, scatter: Any, size: int) -> tuple[Any, Any]
     variance = gather(squares) / size - square
     if np.all(square <= _FAR * variance):
         return average, variance
-    centred = _scaled(x, np.ones_like(total), -scatter(average))
+    centred = _scaled(x, np.ones_like(total), -scatter(average), x.shape)
     return average, gather(_row_sums(centred, centred)[1]) / size
 
 
@@ -200,7 +206,7 @@ def _products(x: Any, g: Any, average: Any, rstd: Any, scatter: Any) -> tuple[An
     of_g, of_product = _row_sums(x, g)
     if np.all(average * average * rstd * rstd <= _FAR):
         return of_g, of_product - scatter(average) * of_g
-    centred = _scaled(x, np.ones_like(of_g), -scatter(average))
+    centred = _scaled(x, np.ones_like(of_g), -scatter(average), x.shape)
     return _row_sums(centred, g)
 
 
@@ -219,8 +225,8 @@ def _batch_norm_train(xp: Any, x: Any, weight: Any = None, bias: Any = None, eps
     rstd = 1 / np.sqrt(variance + eps)
     factor = rstd if weight is None else rstd * weight
     shift = -average * factor if bias is None else bias - average * factor
-    y = _scaled(rows, np.tile(factor, n), np.tile(shift, n))
-    return y.reshape(x.shape), average, variance, average.reshape(shape), rstd.reshape(shape)
+    y = _scaled(rows, np.tile(factor, n), np.tile(shift, n), x.shape)
+    return y, average, variance, average.reshape(shape), rstd.reshape(shape)
 
 
 @kernel("batch_norm_train_back", "numpy")
@@ -238,8 +244,9 @@ def _batch_norm_train_back(
     slope = rstd if weight is None else rstd * weight
     of_x = -(slope * d_weight - 2 * g_variance / rstd) * rstd / size  # of x, not xhat: hence once more rstd
     shift = (g_mean - slope * d_bias) / size - of_x * average
-    d_x = _mixed(rows, gs, *[np.tile(each, n) for each in (of_x, slope, shift)])
-    return d_x.reshape(x.shape), d_weight, d_bias
+    of_x, slope, shift = (np.tile(each, n) for each in (of_x, slope, shift))
+    d_x = _mixed(rows, gs, of_x, slope, shift, x.shape)
+    return d_x, d_weight, d_bias
 
 
 @kernel("group_norm_parts", "numpy")
@@ -261,7 +268,7 @@ def _group_norm_parts(
     if bias is not None:
         shift = shift + np.tile(bias, n)
     column = (n, num_groups, 1)
-    return _scaled(rows, factor, shift).reshape(x.shape), average.reshape(column), rstd.reshape(column)
+    return _scaled(rows, factor, shift, x.shape), average.reshape(column), rstd.reshape(column)
 
 
 @kernel("group_norm_parts_back", "numpy")
@@ -280,5 +287,5 @@ def _group_norm_parts_back(xp: Any, g: Any, x: Any, average: Any, rstd: Any, wei
         slope, of_g, of_product = slope * scale, of_g * scale, of_product * scale
     of_x = -of_product.reshape(-1, per).sum(axis=1) * rstd * rstd * rstd / size
     shift = -of_g.reshape(-1, per).sum(axis=1) * rstd / size - of_x * average
-    d_x = _mixed(rows, gs, np.repeat(of_x, per), slope, np.repeat(shift, per))
-    return d_x.reshape(x.shape), d_weight, d_bias
+    d_x = _mixed(rows, gs, np.repeat(of_x, per), slope, np.repeat(shift, per), x.shape)
+    return d_x, d_weight, d_bias

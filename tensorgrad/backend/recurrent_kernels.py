@@ -14,7 +14,7 @@ import numpy as np
 
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import is_plain
+from tensorgrad.backend.row_blocks import is_plain, room
 from tensorgrad.backend.workers import share
 
 _SHARED = 1 << 24  # multiplications from which a product is worth waking a thread
@@ -89,7 +89,7 @@ def _lstm_layer(
     (length, n, _), size, dtype = x.shape, h.shape[1], x.dtype
     half = dtype.type(0.5)
     weight = _as_gates(weight_hh)
-    states, cells = np.empty((2, length, size, n), dtype)
+    states, cells = room((length, size, n), dtype), room((length, size, n), dtype)
     added = np.empty((size, n), dtype)
     state, cell = np.ascontiguousarray(h.T), np.ascontiguousarray(c.T)
     product = np.empty((4 * size, n), dtype)
@@ -137,7 +137,7 @@ def _lstm_layer_back(
     of_cell = (1 - squashed * squashed) * gates[:, o]  # how h moves with c
     np.multiply(slopes[:, o], squashed, out=slopes[:, o])
     coming, order = _turned(g), list(_in_order(length, reverse))
-    d_z = np.empty((length, 4 * size, n), dtype)
+    d_z = room((length, 4 * size, n), dtype)
     d_h, d_c = np.zeros((size, n), dtype), np.array(g_c.T, order="C")
     first, added = np.ascontiguousarray(c.T), np.empty((size, n), dtype)
     back = np.ascontiguousarray(_exchanged(weight_hh).T)
@@ -206,8 +206,8 @@ def _gru_layer(
     half = dtype.type(0.5)
     weight = _halved(weight_hh)
     bias = None if bias_hh is None else np.repeat(_halved(bias_hh), n).reshape(-1, n)
-    gates = np.empty((length, 4 * size, n), dtype)
-    states = np.empty((length, size, n), dtype)
+    gates = room((length, 4 * size, n), dtype)
+    states = room((length, size, n), dtype)
     product = np.empty((3 * size, n), dtype)
     state = np.ascontiguousarray(h.T)
     with one_thread():

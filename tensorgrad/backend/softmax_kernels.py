@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows
+from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows, room
 
 
 def _is_last(axis: Any, x: Any) -> bool:
@@ -52,15 +52,16 @@ def _softmax(xp: Any, x: Any, axis: Any = -1) -> Any:
     if not _is_last(axis, x):
         return NotImplemented
     rows = as_rows(x, x.shape[-1])
-    out = np.empty_like(rows)
+    out = room(x.shape, x.dtype)
+    ys = out.reshape(rows.shape)
 
     def block(s: slice) -> None:
-        e = out[s]
+        e = ys[s]
         total, _ = _exponentials(rows[s], e, e, ENOUGH[e.dtype.char])
         np.multiply(e, (1 / total)[:, None], out=e)
 
     over_rows(block, *rows.shape)
-    return out.reshape(x.shape)
+    return out
 
 
 @kernel("softmax_back", "numpy")
@@ -69,15 +70,16 @@ def _softmax_back(xp: Any, g: Any, p: Any, axis: Any = -1) -> Any:
     if not (_is_last(axis, p) and is_plain(g, p)):
         return NotImplemented
     gs, ps = as_rows(g, g.shape[-1]), as_rows(p, p.shape[-1])
-    found = np.empty_like(ps)
+    found = room(g.shape, g.dtype)
+    ds = found.reshape(ps.shape)
 
     def block(s: slice) -> None:
-        q = found[s]
+        q = ds[s]
         np.subtract(gs[s], np.vecdot(gs[s], ps[s])[:, None], out=q)
         np.multiply(q, ps[s], out=q)
 
     over_rows(block, *ps.shape)
-    return found.reshape(p.shape)
+    return found
 
 
 @kernel("log_softmax", "numpy")
@@ -86,15 +88,16 @@ def _log_softmax(xp: Any, x: Any, axis: Any = -1) -> Any:
     if not _is_last(axis, x):
         return NotImplemented
     rows = as_rows(x, x.shape[-1])
-    out = np.empty_like(rows)
+    out = room(x.shape, x.dtype)
+    ys = out.reshape(rows.shape)
 
     def block(s: slice) -> None:
-        shifted = out[s]
+        shifted = ys[s]
         total, _ = _exponentials(rows[s], shifted, np.empty_like(shifted), _ENOUGH_TO_SUBTRACT)
         np.subtract(shifted, np.log(total)[:, None], out=shifted)
 
     over_rows(block, *rows.shape)
-    return out.reshape(x.shape)
+    return out
 
 
 @kernel("log_softmax_back", "numpy")
@@ -103,17 +106,18 @@ def _log_softmax_back(xp: Any, g: Any, log_p: Any, axis: Any = -1) -> Any:
     if not (_is_last(axis, log_p) and is_plain(g, log_p)):
         return NotImplemented
     gs, ps = as_rows(g, g.shape[-1]), as_rows(log_p, log_p.shape[-1])
-    found = np.empty_like(ps)
+    found = room(g.shape, g.dtype)
+    ds = found.reshape(ps.shape)
     ones = np.ones(ps.shape[1], ps.dtype)
 
     def block(s: slice) -> None:
-        q = found[s]
+        q = ds[s]
         np.exp(ps[s], out=q)
         np.multiply(q, (gs[s] @ ones)[:, None], out=q)
         np.subtract(gs[s], q, out=q)
 
     over_rows(block, *ps.shape)
-    return found.reshape(log_p.shape)
+    return found
 
 
 @kernel("softmax_cross_entropy", "numpy")
@@ -122,7 +126,7 @@ def _softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     if not is_plain(logits):
         return NotImplemented
     rows = as_rows(logits, logits.shape[-1])
-    p, losses = np.empty_like(rows), np.empty(len(rows), rows.dtype)
+    p, losses = room(rows.shape, rows.dtype), np.empty(len(rows), rows.dtype)
 
     def block(s: slice) -> None:
         e = p[s]
@@ -137,6 +141,6 @@ def _softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
 
 @kernel("softmax_cross_entropy_back", "numpy")
 def _softmax_cross_entropy_back(xp: Any, g: Any, p: Any, labels: Any) -> Any:
-    found = p * g[:, None]
+    found = np.multiply(p, g[:, None], out=room(p.shape, p.dtype))
     found[np.arange(len(labels)), labels] -= g
     return found

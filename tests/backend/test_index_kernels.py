@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+import tensorgrad as tg
 from tensorgrad.backend import index_kernels
 from tensorgrad.backend.index_kernels import is_basic, through_host
 from tensorgrad.backend.kernels import kernels_of
@@ -155,3 +156,49 @@ def test_the_kernels_are_registered_for_both_libraries():
     assert index_kernels.NUMPY is NUMPY
     with pytest.raises(IndexError, match="out of bounds"):
         get(np, np.ones(3), 5)
+
+
+def test_many_rows_are_taken_by_blocks():
+    generator = np.random.default_rng(0)
+    table = generator.normal(size=(50, 300))
+    rows = generator.integers(-50, 50, (41, 100))
+    assert np.array_equal(get(np, table, (rows,)), table[rows])
+    assert np.array_equal(get(np, table[:, ::-1], (rows.astype("int8"),)), table[:, ::-1][rows])
+    with pytest.raises(IndexError, match="index 50 is out of bounds for axis 0 with size 50"):
+        get(np, table, (np.where(rows == 3, 50, rows),))
+
+
+@pytest.mark.parametrize("rows", [100, 1000])
+def test_wide_rows_are_summed_in_the_order_they_come(rows):
+    """By one product where there are few rows, else by turns; one row is named more often than turns are taken."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(3000, 20)).astype("float32")
+    index = np.where(generator.random(3000) < 0.2, 7, generator.integers(0, rows, 3000))
+    expected = np.zeros((rows, 20))
+    np.add.at(expected, index, values.astype("float64"))
+    found = scatter(np, values, (index,), (rows, 20))
+    assert found.dtype == "float32"
+    assert np.allclose(found, expected, rtol=1e-4, atol=1e-4)
+    assert np.array_equal(found, scatter(np, values, (index,), (rows, 20)))
+    if rows == 1000:  # to the last bit as one after another
+        one_by_one = np.zeros((rows, 20), "float32")
+        np.add.at(one_by_one, index, values)
+        assert np.array_equal(found, one_by_one)
+
+
+def test_many_wide_rows_over_the_pool_do_not_depend_on_the_threads():
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(6000, 128)).astype("float32")
+    index = generator.integers(0, 5000, 6000)
+    before = tg.get_num_threads()
+    try:
+        found = []
+        for count in (1, 2):
+            tg.set_num_threads(count)
+            found.append(scatter(np, values, (index,), (5000, 128)))
+    finally:
+        tg.set_num_threads(before)
+    expected = np.zeros((5000, 128), "float32")
+    np.add.at(expected, index, values)
+    assert np.array_equal(found[0], found[1])
+    assert np.array_equal(found[0], expected)
