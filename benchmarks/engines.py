@@ -117,21 +117,31 @@ def _training(made: Training, wrap_step: Wrap, wrap_function: Wrap) -> Subject:
 
 
 def _sweep(made: Sweep, wrap_step: Wrap, wrap_function: Wrap) -> Subject:
-    function = wrap_function(made.function) if wrap_function else made.function
+    function, seed = wrap_function(made.function) if wrap_function else made.function, made.seed
 
     def step(*leaves: Any) -> list[Any]:
         for leaf in leaves:
             leaf.grad = None
-        function(*leaves).backward(made.seed)
+        function(*leaves).backward(seed)
         return [leaf.grad for leaf in leaves]
 
-    run = wrap_step(step) if wrap_step else step
+    run = wrap_step(_functional_step(function, seed)) if wrap_step else step
     timed = partial(run, *made.leaves.values())
 
     def first() -> Arrays:
         return {f"gradient of {name}": host(each) for name, each in zip(made.leaves, timed(), strict=True)}
 
     return Subject(timed, first)
+
+
+def _functional_step(function: Callable[..., Any], seed: Any) -> Callable[..., Any]:
+    """Gradients as a function of the leaves: of arguments with a `.grad` no step is compiled."""
+    import tensorgrad as tg
+
+    def step(*leaves: Any) -> Any:
+        return tg.grad(function(*leaves), leaves, seed)
+
+    return step
 
 
 def _update(made: Update, wrap_step: Wrap) -> Subject:

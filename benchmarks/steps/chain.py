@@ -26,14 +26,14 @@ def chain(y: Any, w: Any, b: Any, tanh: Any, length: int) -> Any:
 
 def of_tensorgrad(tg: Any, v: Values) -> Sweep:
     x = tg.Tensor(v.weights["x"], requires_grad=True, device="cpu")
-    w, b = tg.Tensor(v.batch[0], device="cpu"), tg.Tensor(v.batch[1], device="cpu")
-    return Sweep(lambda x: tg.sum(chain(x, w, b, tg.tanh, v.batch[2])), {"x": x})
+    w, b, length = tg.Tensor(v.batch[0], device="cpu"), tg.Tensor(v.batch[1], device="cpu"), v.batch[2]
+    return Sweep(lambda x: tg.sum(chain(x, w, b, tg.tanh, length)), {"x": x})
 
 
 def of_torch(torch: Any, v: Values, variant: str) -> Sweep:
     x = torch.tensor(v.weights["x"], requires_grad=True)
-    w, b = torch.tensor(v.batch[0]), torch.tensor(v.batch[1])
-    return Sweep(lambda x: chain(x, w, b, torch.tanh, v.batch[2]).sum(), {"x": x})
+    w, b, length = torch.tensor(v.batch[0]), torch.tensor(v.batch[1]), v.batch[2]
+    return Sweep(lambda x: chain(x, w, b, torch.tanh, length).sum(), {"x": x})
 
 
 def of_functional(xp: Any, v: Values) -> Sweep:

@@ -33,10 +33,12 @@ def values(rays: int = 1024, samples: int = 64, width: int = 256, place: int = 6
 
 
 def of_tensorgrad(tg: Any, v: Values) -> Training:
+    layers, above = stacked(v.weights), heads(v.weights)
+
     class Field(tg.nn.Module):
         def __init__(self) -> None:
-            self.layers = tg.nn.ModuleList(tg.nn.Linear(i, o, device="cpu") for o, i in stacked(v.weights))
-            for name, (outputs, inputs) in heads(v.weights).items():
+            self.layers = tg.nn.ModuleList(tg.nn.Linear(i, o, device="cpu") for o, i in layers)
+            for name, (outputs, inputs) in above.items():
                 setattr(self, name, tg.nn.Linear(inputs, outputs, device="cpu"))
 
         def forward(self, x: Any, d: Any) -> tuple[Any, Any]:
@@ -61,11 +63,13 @@ def of_tensorgrad(tg: Any, v: Values) -> Training:
 
 
 def of_torch(torch: Any, v: Values, variant: str) -> Training:
+    layers, above = stacked(v.weights), heads(v.weights)
+
     class Field(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.layers = torch.nn.ModuleList(torch.nn.Linear(i, o) for o, i in stacked(v.weights))
-            for name, (outputs, inputs) in heads(v.weights).items():
+            self.layers = torch.nn.ModuleList(torch.nn.Linear(i, o) for o, i in layers)
+            for name, (outputs, inputs) in above.items():
                 setattr(self, name, torch.nn.Linear(inputs, outputs))
 
         def forward(self, x: Any, d: Any) -> tuple[Any, Any]:
