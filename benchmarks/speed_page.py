@@ -26,7 +26,7 @@ and the optimizer's update where there is one, in float32.
 
 ![Bars of the time of each workload as a share of PyTorch's; the numbers stand in the table below]({picture})
 
-Each engine ran in a process of its own with {threads} threads; the processes lived side by side and were timed in
+Each engine ran in a process of its own with {threads}; the processes lived side by side and were timed in
 turns. A ratio is taken within each round, and the table gives the median of these ratios, with that of the fastest
 steps in brackets. A goal is missed only where both miss it. Before the timing, first gradients and losses were compared
 with PyTorch's. Memory is the most that was resident in the process, the libraries included.
@@ -141,8 +141,14 @@ def machines(results: Sequence[Result]) -> list[str]:
 
 def page(results: Sequence[Result]) -> str:
     """The page as Markdown."""
-    threads = " or ".join(sorted({str(each["threads"]) for each in results}))
-    lines = [HEAD.format(threads=threads, picture=f"images/{PICTURE}"), *main_table(results), ""]
+    counts = sorted({each["threads"] for each in results})
+    threads = f"{' or '.join(map(str, counts))} thread{'' if counts == [1] else 's'}"
+    busy = [each["workload"] for each in results if each["clock"] == "processor"]
+    lines = [HEAD.format(threads=threads, picture=f"images/{PICTURE}")]
+    if busy:
+        these = "All of these" if len(busy) == len(results) else f"Of these, {', '.join(busy)}"
+        lines += [f"**{these} were taken on a machine that was busy: they are the processor's seconds.**", ""]
+    lines += [*main_table(results), ""]
     return "\n".join([*lines, *peers_table(results), *misses(results), *machines(results)])
 
 

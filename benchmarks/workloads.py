@@ -238,6 +238,7 @@ def write(results: Sequence[dict[str, Any]], facts: Mapping[str, Any], settings:
     settings.folder.mkdir(parents=True, exist_ok=True)
     command = " ".join(["python", "benchmarks/workloads.py", *sys.argv[1:]])
     conditions = {"command": command, "threads": settings.threads, "seconds": settings.seconds, "machine": dict(facts)}
+    conditions["clock"] = "processor" if settings.cpu else "wall"
     for result in results:
         path = settings.folder / f"{result['workload']}.json"
         path.write_text(json.dumps({**result, **conditions}, indent=1) + "\n")
@@ -273,8 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
         print(listing())
         print(f"engines: {', '.join(PACKAGES)}")
         return []
-    if settings.write and (settings.cpu or (settings.tiny and settings.folder == RESULTS)):
-        parser.error("what is kept are times by the clock, at full size: leave out --cpu and --tiny, or --write")
+    if settings.write and settings.tiny and settings.folder == RESULTS:
+        parser.error("what is kept are times at full size: leave out --tiny, or --write")
     results: list[dict[str, Any]] = []
     if not settings.page:
         try:

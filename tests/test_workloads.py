@@ -56,6 +56,13 @@ def test_every_engine_has_the_gradients_of_pytorch(programs, first, name):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_compiled_steps_are_programs_and_give_what_recorded_ones_give(programs, first, name):
+    for workload in programs.registry.chosen([name]):
+        found = first("tensorgrad-compiled", workload)  # a step that stays eager warns, and warnings are errors here
+        programs.engines.check("tensorgrad-compiled", found, "tensorgrad", first("tensorgrad", workload), 1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_autograd_has_the_gradients_of_tensorgrad(programs, first, name):
     pytest.importorskip("autograd")
     for workload in programs.registry.chosen([name]):
@@ -139,10 +146,9 @@ def test_workloads_can_be_listed(programs, capsys):
 
 
 def test_only_times_at_full_size_are_kept(programs, capsys):
-    for switch in ("--cpu", "--tiny"):
-        with pytest.raises(SystemExit):
-            programs.workloads.main(["W1", "--write", switch])
-        assert "what is kept are times by the clock, at full size" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        programs.workloads.main(["W1", "--write", "--tiny"])
+    assert "what is kept are times at full size" in capsys.readouterr().err
 
 
 def line(median, peak=100.0):
@@ -164,6 +170,7 @@ def result_of(programs, name, ours, torch, **more):
         "commit": "abc1234",
         "command": "python benchmarks/workloads.py",
         "threads": 2,
+        "clock": "wall",
         "machine": machine,
     }
 
@@ -180,6 +187,10 @@ def test_the_page_says_what_is_missed_and_why(programs):
     assert "| | step | tensorgrad" not in page
     assert "| W5 | GPT step, 4 layers of 128 | 1.33 / 0.733 |" in page
     assert "load 0.1 before the start" in page
+    assert "with 2 threads" in page
+    assert "busy" not in page
+    results[0]["clock"] = "processor"
+    assert "**Of these, W3 were taken on a machine that was busy" in programs.speed_page.page(results)
 
 
 def test_the_picture_has_a_bar_for_each_ratio(programs, tmp_path, monkeypatch):
