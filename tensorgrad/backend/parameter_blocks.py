@@ -42,18 +42,19 @@ def fits(array: Any, g: Any, state: dict[str, Any], names: Iterable[str]) -> boo
     """
     if type(array) is not np.ndarray or type(g) is not np.ndarray:
         return False
-    if array.dtype.kind != "f" or not array.flags.c_contiguous or not all(name in state for name in names):
+    shape, dtype = array.shape, array.dtype
+    if dtype.kind != "f" or not array.flags.c_contiguous:
         return False
-    return all(
-        isinstance(value, (int, float))
-        or (
-            type(value) is np.ndarray
-            and value.shape == array.shape
-            and value.dtype == array.dtype
-            and value.flags.c_contiguous
-        )
-        for value in state.values()
-    )
+    for name in names:
+        if name not in state:
+            return False
+    for value in state.values():  # written out: this is asked of every parameter in every step
+        if type(value) is np.ndarray:
+            if value.shape != shape or value.dtype != dtype or not value.flags.c_contiguous:
+                return False
+        elif not isinstance(value, (int, float)):
+            return False
+    return True
 
 
 def is_plain(array: Any) -> bool:

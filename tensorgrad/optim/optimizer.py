@@ -180,12 +180,20 @@ class Optimizer:
 
     def _by_blocks(self, found: list[tuple[Any, dict[str, Any]]]) -> list[tuple[Any, dict[str, Any]]]:
         """Change, by blocks, those parameters that can be; the others come back, also those that share memory."""
-        memories = Counter([id(memory_of(theta.data)) for theta, _ in found])
+        places = [id(memory_of(theta.data)) for theta, _ in found]
+        memories = set(places)
+        times = (
+            Counter(places) if len(memories) < len(places) else None
+        )  # counts, if some share
         changes, others = [], []
-        for theta, hyper in found:
+        last: Any = None
+        names: tuple[str, ...] = ()
+        for place, (theta, hyper) in zip(places, found, strict=True):
             array, g = theta.data, theta.grad.data
+            if hyper is not last:  # another group's
+                last, names = hyper, self.moments_of(hyper)
             state = self._state_of(theta, array, hyper) if is_plain(array) else {}
-            if memories[id(memory_of(array))] > 1 or not fits(array, g, state, self.moments_of(hyper)):
+            if (times is not None and times[place] > 1) or not fits(array, g, state, names):
                 others.append((theta, hyper))
                 continue
             if id(memory_of(g)) in memories:  # a block written would be another block's gradient
