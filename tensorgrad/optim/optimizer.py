@@ -182,9 +182,7 @@ class Optimizer:
         """Change, by blocks, those parameters that can be; the others come back, also those that share memory."""
         places = [id(memory_of(theta.data)) for theta, _ in found]
         memories = set(places)
-        times = (
-            Counter(places) if len(memories) < len(places) else None
-        )  # counts, if some share
+        times = Counter(places) if len(memories) < len(places) else None  # counts, if some share
         changes, others = [], []
         last: Any = None
         names: tuple[str, ...] = ()
