@@ -56,13 +56,19 @@ def test_times_do_not_overlap_and_add_up_to_the_block():
 
 
 def test_rows_are_of_ops_and_of_modules():
-    p, _, _ = profiled()
+    first, second = (tg.full(shape, 0.1, requires_grad=True, device=default_device()) for shape in ((30, 40), (40, 5)))
+    with tg.profile() as p:
+        with tg.scope("body"):
+            h = tg.tanh(tg.ones((20, 30), device=default_device()) @ first)
+            with tg.scope("head"):
+                y = h @ second
+        y.sum().backward()
     by_op = {row.name: row for row in p.rows("op")}
     assert by_op["matmul"].calls == 2
     assert by_op["matmul"].flops == 2 * 20 * 30 * 40 + 2 * 20 * 40 * 5
     assert by_op["tanh"].made == 2 * 20 * 40 * 4, "the result and its gradient"
     assert by_op["tanh"].kept == 20 * 40 * 4
-    assert {"0", "1", "2", "(no module)"} <= {row.name for row in p.rows("module")}
+    assert {"body", "body.head", "(no module)"} <= {row.name for row in p.rows("module")}
     calls = [row.calls for row in p.rows("op", "calls")]
     assert calls == sorted(calls, reverse=True)
     with pytest.raises(ValueError, match=r"by is 'op' or 'module'.*'line'"):
