@@ -13,13 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgrad.backend import column_products, pointwise_products, winograd_products
+from tensorgrad.backend import column_products, depthwise_products, pointwise_products, winograd_products
 from tensorgrad.backend.convolution_choice import tile_of
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.patches import Target, Work, done
 from tensorgrad.backend.window_kernels import Pads, Sizes, counts_of
 
 _PARTIAL = 1 << 22  # numbers in all partial sums of a kernel's gradient together
+_ELEMENTWISE = 32  # multiplications that one by elementwise functions takes as long as
 _PARTS = 8  # partial sums, so that as many cores have work
 
 
@@ -42,6 +43,16 @@ def _each(x: Any, filters: list[Any], out: Any, bias: Any, groups: int) -> Itera
 
 def _is_pointwise(kernel_size: Sizes, padding: Pads, groups: int) -> bool:
     return prod(kernel_size) == 1 and groups == 1 and not any(map(any, padding))
+
+
+def _is_depthwise(weight_shape: Sizes, groups: int) -> bool:
+    return weight_shape[1] == 1 and groups >= depthwise_products.LEAST and weight_shape[0] <= 4 * groups
+
+
+def _by_channel(weight: Any, groups: int) -> Any:
+    """(groups m, 1, kh, ..) -> (kh, .., groups, m)"""
+    apart = weight.reshape(groups, -1, *weight.shape[2:])
+    return np.ascontiguousarray(np.moveaxis(apart, (0, 1), (-2, -1)))
 
 
 def _strided(stride: Sizes) -> tuple[slice, ...]:
@@ -72,6 +83,12 @@ def _correlate_windows(
         return pointwise_products.correlated(x[_strided(stride)], _matrix(weight), bias)
     counts = counts_of(x.shape[2:], sizes, stride, padding, dilation)
     out = np.empty((len(x), *counts, len(weight)), x.dtype)
+    if _is_depthwise(weight.shape, groups):
+        starts, by_channel = tuple([-before for before, _ in padding]), _by_channel(weight, groups)
+        image = np.moveaxis(x, 1, -1)
+        works = depthwise_products.correlating(image, starts, by_channel, stride, dilation, counts, bias, out)
+        done(works, out.size * prod(sizes) * _ELEMENTWISE)
+        return np.moveaxis(out, -1, 1)
     filters = np.split(np.ascontiguousarray(np.moveaxis(weight, (0, 1), (-1, -2))), groups, axis=-1)
     starts, zeros, ones = tuple([-before for before, _ in padding]), (0,) * len(sizes), (1,) * len(sizes)
     works = [
@@ -102,20 +119,28 @@ def _correlate_windows_weight(
         strided = x[_strided(stride)][(..., *[slice(0, count) for count in counts])]
         return pointwise_products.correlated_filters(strided, y).reshape(y.shape[1], x.shape[1], *kernel_size)
     starts = tuple([-before for before, _ in padding])
+    if _is_depthwise((y.shape[1], x.shape[1] // groups), groups):
+        last = np.moveaxis(x, 1, -1), starts, np.moveaxis(y, 1, -1)
+        works = depthwise_products.correlating_filters(*last, kernel_size, stride, dilation, _PARTS)
+        parts = done(works, y.size * prod(kernel_size) * _ELEMENTWISE)
+        whole = sum(parts[1:], parts[0]) if parts else np.zeros((*kernel_size, groups, y.shape[1] // groups), x.dtype)
+        return np.ascontiguousarray(np.moveaxis(whole, (-2, -1), (0, 1))).reshape(y.shape[1], 1, *kernel_size)
     c, o = x.shape[1] // groups, y.shape[1] // groups
     tile = tile_of(x.dtype, len(x), c, o, kernel_size, stride, dilation, counts)
-    works: list[list[Work]] = []
+    of_groups: list[list[Work]] = []
     for image, result in zip(_split(x, groups), _split(y, groups), strict=True):
         most = max(1, min(_PARTS, _PARTIAL // max(1, prod(kernel_size) * c * o)))
         if tile is None:
-            works.append(
+            of_groups.append(
                 column_products.correlating_filters(image, starts, result, kernel_size, stride, dilation, most)
             )
         else:
-            works.append(winograd_products.correlating_filters(image, starts, result, kernel_size, stride, tile, most))
-    partial = done([work for some in works for work in some], y.size * c * prod(kernel_size))
+            of_groups.append(
+                winograd_products.correlating_filters(image, starts, result, kernel_size, stride, tile, most)
+            )
+    partial = done([work for some in of_groups for work in some], y.size * c * prod(kernel_size))
     filters = []
-    for some in works:
+    for some in of_groups:
         mine, partial = partial[: len(some)], partial[len(some) :]
         total = mine[0] if mine else np.zeros((*kernel_size, c, o), x.dtype)
         for part in mine[1:]:
@@ -172,8 +197,21 @@ def _correlate_windows_x(
         found = pointwise_products.correlated(y, _matrix(weight).T, bias)
         return found if counts == size else _spread(found, size, stride)
     axes = len(size)
+    if _is_depthwise(weight.shape, groups):
+        image = np.empty((len(y), *size, groups), y.dtype)
+        starts, by_channel = tuple([-before for before, _ in padding]), _by_channel(weight, groups)
+        last = np.moveaxis(y, 1, -1)
+        if weight.shape[0] == groups and set(stride) == {1}:
+            spans = [(k - 1) * d for k, d in zip(sizes, dilation, strict=True)]
+            starts = tuple([before - span for (before, _), span in zip(padding, spans, strict=True)])
+            flipped = np.ascontiguousarray(by_channel[(slice(None, None, -1),) * axes])
+            works = depthwise_products.correlating(last, starts, flipped, stride, dilation, size, bias, image)
+        else:
+            works = depthwise_products.spreading(last, starts, by_channel, stride, dilation, bias, image)
+        done(works, y.size * prod(sizes) * _ELEMENTWISE)
+        return np.moveaxis(image, -1, 1)
     filters = np.split(np.moveaxis(weight, (0, 1), (-2, -1)), groups, axis=-2)  # (kh, .., o / groups, c / groups)
-    works: list[Work] = []
+    works = []
     if set(dilation) == {1} and not any(k % s for k, s in zip(sizes, stride, strict=True)):
         image = np.empty((len(y), *size, weight.shape[1] * groups), y.dtype)
         # Pixel s u + i - before reads y[u - a] by the place s a + i of the kernel: one correlation for all i together.
