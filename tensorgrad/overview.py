@@ -13,6 +13,7 @@ from tensorgrad.costs import flops
 from tensorgrad.creation import ones
 from tensorgrad.tape import Leaf, Record, Traced, Watcher, enable_grad, watching
 from tensorgrad.tensor import Tensor
+from tensorgrad.units import in_bytes, scaled
 
 
 @dataclass
@@ -68,8 +69,8 @@ class Summary:
         rule = "-" * max(map(len, text))
         fixed = self.total.parameters - self.total.trainable
         notes = [
-            f"parameters: {_bytes(self.parameter_bytes)}" + (f", {fixed:,} of them frozen" if fixed else ""),
-            *([f"buffers: {_bytes(self.buffer_bytes)}"] if self.buffer_bytes else []),
+            f"parameters: {in_bytes(self.parameter_bytes)}" + (f", {fixed:,} of them frozen" if fixed else ""),
+            *([f"buffers: {in_bytes(self.buffer_bytes)}"] if self.buffer_bytes else []),
         ]
         return "\n".join([text[0], rule, *text[1:-1], rule, text[-1], "", *notes])
 
@@ -243,7 +244,7 @@ def _bytes_of(tensor: Any) -> int:
 
 def _cells(row: Row) -> tuple[str, ...]:
     """The numbers of a row; a zero is left empty."""
-    numbers = (f"{row.parameters:,}", _scaled(row.flops), _bytes(row.activation_bytes), _bytes(row.gradient_bytes))
+    numbers = (f"{row.parameters:,}", _scaled(row.flops), in_bytes(row.activation_bytes), in_bytes(row.gradient_bytes))
     return tuple("" if text in ("0", "0 B") else text for text in numbers)
 
 
@@ -251,20 +252,7 @@ def _scaled(number: float) -> str:
     """5017600 as 5.02 M."""
     if number < 10_000:
         return f"{number:,}"
-    return _with_unit(number, ("k", "M", "G", "T"), 2)
-
-
-def _bytes(number: float) -> str:
-    """12800 as 12.8 kB."""
-    return f"{number} B" if number < 1000 else _with_unit(number, ("kB", "MB", "GB", "TB"), 1)
-
-
-def _with_unit(number: float, units: tuple[str, ...], digits: int) -> str:
-    for unit in units:
-        number /= 1000
-        if number < 1000 or unit == units[-1]:
-            break
-    return f"{number:.{digits}f} {unit}"
+    return scaled(number, ("k", "M", "G", "T"), 2)
 
 
 def _padded(line: tuple[str, ...], widths: list[int]) -> list[str]:

@@ -22,6 +22,7 @@ from weakref import ref
 from tensorgrad.backend import is_array, library_among, memory_of
 from tensorgrad.costs import flops
 from tensorgrad.tape import Leaf, Record, Traced, Watcher, add_hook, watching
+from tensorgrad.units import duration, in_bytes
 
 FORWARD, BACKWARD, BETWEEN = "forward", "backward", "between"
 ADDING, BEFORE, AFTER = "(adding up gradients)", "(before and between)", "(after a sweep)"
@@ -126,23 +127,23 @@ class Profile:
         return (
             row.name,
             f"{row.calls:,}" if row.calls else "",
-            _time(row.forward) if row.forward else "",
-            _time(row.backward) if row.backward else "",
-            _time(row.total),
+            duration(row.forward) if row.forward else "",
+            duration(row.backward) if row.backward else "",
+            duration(row.total),
             f"{row.total / self.wall:.1%}" if self.wall else "",
-            _bytes(row.made) if row.made else "",
-            _bytes(row.kept) if row.kept else "",
+            in_bytes(row.made) if row.made else "",
+            in_bytes(row.kept) if row.kept else "",
             rate,
         )
 
     def __str__(self) -> str:
         rows = self.rows()
         forward, backward = sum([row.forward for row in rows]), sum([row.backward for row in rows])
-        head = f"{_time(self.wall)}: forward {_time(forward)}, backward {_time(backward)}"
+        head = f"{duration(self.wall)}: forward {duration(forward)}, backward {duration(backward)}"
         return f"{head}\n\n{self.table('op')}\n\n{self.table('module')}"
 
     def __repr__(self) -> str:
-        return f"<Profile of {len(self.events):,} events in {_time(self.wall)}>"
+        return f"<Profile of {len(self.events):,} events in {duration(self.wall)}>"
 
     def seconds_of(self) -> dict[float, float]:
         """What each record took, forward and backward together, by its serial."""
@@ -373,23 +374,6 @@ def _size_of(array: Any) -> int:
     """The bytes of an array; of one that repeats a smaller memory, as a broadcast, that memory's."""
     whole: int = prod(array.shape) * array.dtype.itemsize
     return min(whole, int(getattr(memory_of(array), "nbytes", whole)))
-
-
-def _time(seconds: float) -> str:
-    """0.00123 as 1.23 ms."""
-    for unit, scale in (("s", 1.0), ("ms", 1e3)):
-        if seconds * scale >= 1:
-            return f"{seconds * scale:.2f} {unit}"
-    return f"{seconds * 1e6:.1f} us"
-
-
-def _bytes(number: float) -> str:
-    """12800 as 12.8 kB."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            break
-        number /= 1000
-    return f"{number:.0f} B" if unit == "B" else f"{number:.1f} {unit}"
 
 
 def _shortened(text: str, width: int) -> str:

@@ -56,7 +56,7 @@ FLOORS: list[set[str]] = [
     {"backward"},
     {"interchange", "einops_backend"},
     {"tensor"},
-    {"creation", "array_api", "linalg", "fft", "costs"},
+    {"creation", "array_api", "linalg", "fft", "costs", "units"},
     {"random", "transforms", "recompute", "diagnosis", "drawing", "io", "overview", "profiler", "footprint"},
     {"program"},
     {"testing"},

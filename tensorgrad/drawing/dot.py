@@ -7,6 +7,7 @@ import re
 from itertools import count
 
 from tensorgrad.drawing.graph import Box, Edge, Graph, Node, boxes
+from tensorgrad.units import duration
 
 DIRECTIONS = ("TB", "LR", "BT", "RL")
 
@@ -107,19 +108,6 @@ def _legend(hottest: float, rich: bool) -> list[str]:
     lines.append("    {rank=same; " + " ".join([f"heat{place};" for place in range(len(HEAT))]) + "}")
     lines.append("    " + " -> ".join([f"heat{place}" for place in range(len(HEAT))]) + ' [style="invis"];')
     return [*lines, "  }"]
-
-
-def duration(seconds: float) -> str:
-    """0.00123 as 1.23 ms: three digits.
-
-    >>> [duration(each) for each in (2.0, 0.00123, 4.5e-6)]
-    ['2.00 s', '1.23 ms', '4.50 us']
-    """
-    for unit, scale in (("s", 1.0), ("ms", 1e3), ("us", 1e6)):
-        if seconds * scale >= 1 or unit == "us":
-            break
-    number = seconds * scale
-    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f} {unit}"
 
 
 def _box(graph: Graph, root: Box, rich: bool, hottest: float) -> list[str]:
