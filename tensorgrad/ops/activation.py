@@ -9,7 +9,7 @@ from tensorgrad.backend import Array
 from tensorgrad.composed import composed
 from tensorgrad.ops.analytic import exp, tanh
 from tensorgrad.ops.arithmetic import less, multiply
-from tensorgrad.ops.elementwise import abs, astype, where
+from tensorgrad.ops.elementwise import abs, astype, clip, maximum, where
 from tensorgrad.ops.reduction import Axis, checked, finite_peak
 from tensorgrad.ops.shape import normal_axes, reshape
 from tensorgrad.primitive import op
@@ -37,12 +37,14 @@ def leaky_relu(xp: Any, x: Array, /, negative_slope: float = 0.01) -> Array:
     >>> tg.leaky_relu(tg.asarray([-2.0, 2.0]), 0.25)
     Tensor([-0.5,  2. ], dtype=float32)
     """
+    if 0 < negative_slope <= 1:  # a choice between numbers at random takes ten times as long
+        return xp.maximum(x, x * negative_slope)
     return xp.where(x > 0, x, x * negative_slope)
 
 
 def _slope(x: Array, below: float, dtype: Any) -> Array:
     above = astype(x > 0, dtype)
-    return above + (1 - above) * below
+    return maximum(above, below) if 0 <= below <= 1 else above + (1 - above) * below
 
 
 leaky_relu.vjp(x=lambda g, x, negative_slope: g * _slope(x, negative_slope, g.dtype))
@@ -87,12 +89,13 @@ def elu(xp: Any, x: Array, /, alpha: float = 1.0) -> Array:
     >>> tg.elu(tg.asarray([-1.0, 2.0], dtype=tg.float64))
     Tensor([-0.63212056,  2.        ], dtype=float64)
     """
-    return xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, xp.zeros_like(x))))
+    zero = xp.zeros((), dtype=x.dtype, device=x.device)
+    return xp.maximum(x, zero) + alpha * xp.expm1(xp.minimum(x, zero))
 
 
 def _elu_dx(g: Array, x: Array, alpha: float) -> Array:
-    below = exp(where(x > 0, 0.0, x)) * alpha
-    return where(x > 0, g, g * below)
+    above = astype(x > 0, x.dtype)
+    return g * (above + (1 - above) * (alpha * exp(clip(x, None, 0.0))))
 
 
 elu.vjp(x=_elu_dx)
