@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
@@ -71,17 +71,23 @@ def is_checked(node: Node) -> bool:
     return node.function not in VIEWS and node.function not in STEADY
 
 
-def last_uses(nodes: list[Node], kept: Iterable[Node]) -> dict[int, int]:
-    """For each line the place of the last that needs its memory, also by way of views; kept ones for ever."""
-    last = {node.place: node.place for node in nodes}
+def last_uses(nodes: list[Node], kept: Iterable[Node], use: Callable[[Node, Node], int]) -> dict[int, int]:
+    """For each line when its memory is needed last, also by way of views; kept ones are needed for ever.
+
+    nodes: in the order in which they run. use: when a line uses another; what it says of a line and itself is when
+    the line runs.
+    """
+    last = {node.place: use(node, node) for node in nodes}
     for node in kept:
-        last[node.place] = 1 << 60
+        last[node.place] = FOR_EVER
     for node in reversed(nodes):
-        until = node.place if is_fresh(node) else max(node.place, last[node.place])
         for taken in node.takes():
+            until = use(node, taken) if is_fresh(node) else max(use(node, taken), last[node.place])
             last[taken.place] = max(last[taken.place], until)
     return last
 
+
+FOR_EVER = 1 << 60
 
 __all__ = [
     "STEADY",

@@ -40,6 +40,8 @@ class _TracedNamespace:
         if name.startswith("__"):
             raise AttributeError(name)
         value = getattr(self._module, name)
+        if isinstance(getattr(np, name, None), np.ufunc):
+            value = getattr(np, name)  # itself, where our namespace has a way of its own to call it
         if isinstance(value, ModuleType):
             value = _TracedNamespace(value, f"{self.__name__}.{name}")
         elif name in _ABOUT_DTYPES:

@@ -13,7 +13,17 @@ import numpy as np
 from tensorgrad.backend.numpy_library import memory
 from tensorgrad.program.calls import Node, nodes_in
 from tensorgrad.program.effects import nodes_of
-from tensorgrad.program.lifetimes import VIEWS, is_checked, is_elementwise, last_uses, needed, reduced_by, ufunc_of
+from tensorgrad.program.lifetimes import (
+    FOR_EVER,
+    VIEWS,
+    is_checked,
+    is_elementwise,
+    last_uses,
+    needed,
+    reduced_by,
+    ufunc_of,
+)
+from tensorgrad.program.loops import segments_of, write_loop
 from tensorgrad.program.recording import Recording
 
 _numbers = count(1)
@@ -91,28 +101,50 @@ class Shelf:
 class Writer:
     """Writes the function of a recording."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: Recording, block: int | None = None) -> None:
         self.recording = recording
         self.names, self.shelf = Names(), Shelf()
         self.lines: list[str] = []
+        self.functions: list[str] = []  # of the loops
         self.outputs: list[Node] = []
         for change in recording.changes:
             self.outputs += nodes_of(change.what)
         self.outputs += nodes_of(recording.template)
         self.outputs = list(dict.fromkeys(self.outputs))
-        self.nodes = needed(recording.trace.nodes, self.outputs)
-        self.last = last_uses(self.nodes, self.outputs)
+        self.segments = segments_of(needed(recording.trace.nodes, self.outputs), block)
+        self.nodes = [node for segment in self.segments for node in segment.nodes]
+        self.position = {node.place: position for position, node in enumerate(self.nodes)}
+        self.loop_of = {node.place: segment for segment in self.segments if segment.loop for node in segment.nodes}
+        self.end_of = {id(segment): self.position[segment.nodes[-1].place] for segment in self.segments}
+        self.whole = self._whole()
+        self.last = last_uses(self.nodes, self.outputs, self.use)
         self.buffers: dict[int, Any] = {}  # of lines whose value has an array of its own
         self.static: dict[int, Any] = {}  # of lines whose value is always in the same memory
         self.expiring: dict[int, list[int]] = {}
         for place, end in self.last.items():
             self.expiring.setdefault(end, []).append(place)
         self.homes = self._homes()
-        self.results: list[Callable[[], Any]] = []
+
+    def _whole(self) -> set[int]:
+        """Lines of loops whose values somebody outside of the loop needs, with all their rows."""
+        found = {node.place for node in self.outputs if node.place in self.loop_of}
+        for node in self.nodes:
+            for taken in node.takes():
+                loop = self.loop_of.get(taken.place)
+                if loop is not None and loop is not self.loop_of.get(node.place):
+                    found.add(taken.place)
+        return found
+
+    def use(self, node: Node, taken: Node) -> int:
+        """When a line needs another: all through its loop, where the other is not of the loop's block."""
+        loop = self.loop_of.get(node.place)
+        if loop is None or (taken.place not in self.whole and self.loop_of.get(taken.place) is loop):
+            return self.position[node.place]
+        return self.end_of[id(loop)]
 
     def _homes(self) -> dict[int, Node]:
         """Lines that may write their value straight into the array it is meant for, with the input that this is."""
-        guards = [node.place for node in self.nodes if node.kind == "guard" or is_checked(node)]
+        guards = [self.position[node.place] for node in self.nodes if node.kind == "guard" or is_checked(node)]
         sources = {id(source): node for node, source in self.recording.inputs}
         alive = {node.place: node for node in self.nodes}
         counts: dict[int, int] = {}
@@ -127,8 +159,8 @@ class Writer:
                 continue
             node, target = change.what, sources[id(change.target)]
             fits = is_elementwise(node) and node.shape == target.shape and node.dtype == target.dtype
-            late = not guards or max(guards) < node.place
-            free = target.place not in alive or self.last[target.place] <= node.place
+            late = node.place not in self.loop_of and max(guards, default=-1) < self.position[node.place]
+            free = target.place not in alive or self.last[target.place] <= self.position[node.place]
             if fits and late and free and counts[node.place] == 1:
                 homes[node.place] = target
         return homes
@@ -138,15 +170,19 @@ class Writer:
     def function(self) -> Callable[..., Any]:
         """The program as a function of the inputs' arrays and the given numbers; it returns the outputs' values."""
         inputs = [node for node, _ in self.recording.inputs] + [node for node, *_ in self.recording.givens]
-        for node in self.nodes:
-            self.write(node)
-            for place in self.expiring.get(node.place, ()):
-                buffer = self.buffers.pop(place, None)
-                if buffer is not None:
-                    self.shelf.give(buffer)
+        for segment in self.segments:
+            if segment.loop is not None:
+                write_loop(self, segment)
+            for node in segment.nodes:
+                if segment.loop is None:
+                    self.write(node)
+                for place in self.expiring.get(self.position[node.place], ()):
+                    buffer = self.buffers.pop(place, None)
+                    if buffer is not None:
+                        self.shelf.give(buffer)
         head = f"def program({', '.join(f'v{node.place}' for node in inputs)}):"
         tail = f"return ({''.join(f'{self.name(node)}, ' for node in self.outputs)})"
-        text = "\n".join([head, *[f"    {line}" for line in [*self.lines, tail]]]) + "\n"
+        text = "\n".join([*self.functions, head, *[f"    {line}" for line in [*self.lines, tail]]]) + "\n"
         filename = f"<program {next(_numbers)}>"
         linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
         exec(compile(text, filename, "exec"), self.names.values)
@@ -240,15 +276,21 @@ class Writer:
         home = self.homes.get(node.place)
         if home is not None:
             return f"v{home.place}"
-        if self.last[node.place] >= 1 << 60:  # somebody outside may keep it: it gets an array of its own
+        if self.last[node.place] == FOR_EVER:  # somebody outside may keep it: it gets an array of its own
             return self.names.of(Fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
         if is_elementwise(node):
             for taken in node.takes():
                 buffer = self.buffers.get(taken.place)
-                dying = self.last[taken.place] == node.place
+                dying = self.last[taken.place] == self.position[node.place]
                 if buffer is not None and dying and (buffer.shape, buffer.dtype) == (node.shape, node.dtype):
                     del self.buffers[taken.place]
                     return self.keep(node, buffer)
+        return self.keep(node, self.shelf.take(node.shape, node.dtype))
+
+    def out_whole(self, node: Node) -> str:
+        """The array for all rows of a value that is computed by blocks."""
+        if self.last[node.place] == FOR_EVER:
+            return self.names.of(Fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
         return self.keep(node, self.shelf.take(node.shape, node.dtype))
 
     def keep(self, node: Node, buffer: Any) -> str:

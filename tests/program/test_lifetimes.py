@@ -26,7 +26,7 @@ def test_an_array_lives_as_long_as_its_views() -> None:
     y = x + 1
     view = y.T
     other = x * 3
-    last = last_uses(trace.nodes, [(view + 1).node])
+    last = last_uses(trace.nodes, [(view + 1).node], lambda node, taken: node.place)
     assert last[y.node.place] == len(trace.nodes) - 1
     assert last[other.node.place] == other.node.place
 

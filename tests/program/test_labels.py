@@ -1,0 +1,57 @@
+"""Labels by provenance: rows, transposes, sums, and what is whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tensorgrad.program.labels import Labels, choose
+from tensorgrad.program.traced import Trace, TracedArray
+
+
+def label(function: Any, *shapes: tuple[int, ...], batch: int = 6) -> tuple[str, int, int]:
+    trace = Trace()
+    result = function(*[trace.input(np.ones(shape, "float32")) for shape in shapes])
+    assert isinstance(result, TracedArray)
+    found = Labels(trace.nodes, batch, 0).of[result.node.place]
+    return found.kind, found.stage, found.rows
+
+
+@pytest.mark.parametrize(
+    ("function", "shapes", "expected"),
+    [
+        (lambda x: x * 2, [(6, 3)], ("R", 1, 1)),
+        (lambda x, w: x @ w, [(6, 3), (3, 4)], ("R", 1, 1)),
+        (lambda x: (x * 2).T, [(6, 3)], ("T", 1, 1)),
+        (lambda x: (x * 2).T @ (x + 1), [(6, 3)], ("S", 1, 1)),
+        (lambda x: x.T @ (x + 1), [(6, 3)], ("S", 1, 1)),
+        (lambda x: (x * 2).sum(axis=0), [(6, 3)], ("S", 1, 1)),
+        (lambda x: (x * 2).sum(axis=1), [(6, 3)], ("R", 1, 1)),
+        (lambda x: (x * 2).sum() + 1, [(6, 3)], ("C", 1, 0)),
+        (lambda x: x - (x * 2).sum(), [(6, 3)], ("R", 2, 1)),
+        (lambda x: (x * 2).reshape(12, 2) + 1, [(6, 4)], ("R", 1, 2)),
+        (lambda x: (x * 2).reshape(4, 6) + 1, [(6, 4)], ("C", 1, 0)),
+        (lambda x: (x * 2)[:, 1:], [(6, 4)], ("R", 1, 1)),
+        (lambda x: (x * 2)[1:, :], [(6, 4)], ("C", 1, 0)),
+        (lambda x: np.cumsum(x * 2, axis=0), [(6, 4)], ("C", 1, 0)),
+        (lambda x, w: (x * 2) @ (w * 2), [(6, 6), (6, 6)], ("C", 1, 0)),
+        (lambda x, b: x + b, [(5, 6, 3), (6, 3)], ("C", 0, 0)),
+    ],
+)
+def test_labels(function: Any, shapes: Any, expected: Any) -> None:
+    found = label(function, *shapes)
+    assert found == expected or (expected[0] == "C" and found[:2] == expected[:2])
+
+
+def test_the_batch_is_the_axis_of_most_values() -> None:
+    trace = Trace()
+    x, w = trace.input(np.ones((4096, 64), "float32")), trace.input(np.ones((64, 64), "float32"))
+    for _ in range(8):
+        x = np.tanh(x @ w)
+        w = w * 2
+    labels = choose(trace.nodes)
+    assert labels is not None
+    assert labels.batch == 4096
+    assert choose(trace.nodes[:3]) is None

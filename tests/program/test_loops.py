@@ -1,0 +1,142 @@
+"""Programs in loops over blocks of rows give what they give without."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn
+from tensorgrad.program.loops import Loop, segments_of
+from tensorgrad.program.reach import Reach
+from tensorgrad.program.recording import Recording
+from tensorgrad.program.writing import Writer
+
+pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
+
+
+def in_blocks(step: Any, *args: Any, rows: int = 3) -> tuple[list[Any], list[Any], Writer]:
+    """What a step gives eagerly, and as a program with blocks of so many rows."""
+    recording = Recording(step, list(args), lambda leaves: (tuple(leaves), {}), Reach({"step": step}))
+    writer = Writer(recording, block=rows)
+    values = [recording.values[node] for node in writer.outputs]
+    sources = [recording.array_at(source) for _, source in recording.inputs]
+    found = writer.function()(*[np.array(each) for each in sources])
+    return values, list(found), writer
+
+
+def same(step: Any, *args: Any, loops: int, rows: int = 3) -> Writer:
+    expected, found, writer = in_blocks(step, *args, rows=rows)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=2e-5, atol=2e-6)
+    assert sum(segment.loop is not None for segment in writer.segments) == loops
+    return writer
+
+
+def normal(*shape: int) -> Any:
+    return tg.asarray(np.random.default_rng(len(shape)).normal(size=shape).astype("float32"))
+
+
+def gradients(function: Any, *leaves: Any) -> Any:
+    def step(*args: Any) -> Any:
+        for leaf in leaves:
+            leaf.grad = None
+        loss = function(*args)
+        loss.backward()
+        return [loss, *[leaf.grad for leaf in leaves]]
+
+    return step
+
+
+WEIGHTS = [normal(5, 4).requires_grad_(), normal(4).requires_grad_(), normal(4, 3).requires_grad_()]
+
+
+def network(x: Any, y: Any) -> Any:
+    w1, b, w2 = WEIGHTS
+    return ((tg.sin((x @ w1 + b) * 3.0) @ w2 - y) ** 2).mean()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 100])
+def test_a_network_and_its_gradients_are_one_loop_with_a_ragged_end(rows: int) -> None:
+    same(gradients(network, *WEIGHTS), normal(10, 5), normal(10, 3), loops=1, rows=rows)
+
+
+def test_an_elementwise_chain_is_one_loop_whatever_its_axes() -> None:
+    a, b = normal(7, 6).requires_grad_(), normal(6).requires_grad_()
+    same(gradients(lambda c: (tg.tanh(a * b + c) * tg.exp(-a * a)).sum(), a, b), normal(7, 6), loops=1)
+
+
+def test_what_needs_a_sum_over_the_rows_waits_for_another_loop() -> None:
+    x = normal(9, 4).requires_grad_()
+
+    def normalised(y: Any) -> Any:
+        centred = x - x.mean(axis=0)
+        return ((centred / tg.sqrt((centred**2).mean(axis=0) + 1e-5) - y) ** 2).sum()
+
+    writer = same(gradients(normalised, x), normal(9, 4), loops=4)
+    assert [segment.loop is not None for segment in writer.segments[:4]] == [False, True, False, True]
+
+
+def test_a_batch_norm_model_and_dropout() -> None:
+    model = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 2))
+    expected, found, _ = in_blocks(gradients(lambda x: (model(x) ** 2).mean(), *model.parameters()), normal(8, 5))
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=2e-5, atol=2e-6)
+
+
+def test_rays_of_samples_are_rows_too() -> None:
+    weight = normal(5, 2).requires_grad_()
+
+    def render(x: Any) -> Any:
+        out = tg.reshape(tg.reshape(x, (6 * 7, 5)) @ weight, (6, 7, 2))
+        density = tg.exp(out[:, :, 0])
+        through = tg.cumulative_sum(density, axis=1)
+        return (tg.exp(-through) * out[:, :, 1]).sum(axis=1).mean()
+
+    same(gradients(render, weight), normal(6, 7, 5), loops=4)
+
+
+def test_attention_and_products_of_batches() -> None:
+    w = normal(4, 4).requires_grad_()
+
+    def attend(x: Any) -> Any:
+        scores = tg.softmax(x @ w @ tg.matrix_transpose(x), axis=-1)
+        return ((scores @ x) ** 2).mean()
+
+    expected, found, _ = in_blocks(gradients(attend, w), normal(8, 3, 4))
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_allclose(other, one, rtol=2e-5, atol=2e-6)
+
+
+def test_sums_are_the_same_for_any_number_of_threads() -> None:
+    before = tg.get_num_threads()
+    compiled = tg.compile(gradients(network, *WEIGHTS))
+    x, y = normal(100_000, 5), normal(100_000, 3)
+    try:
+        found = []
+        for threads in (1, 1, 2, 4, 2):
+            tg.set_num_threads(threads)
+            found.append([each.detach().numpy() for each in compiled(x, y)])
+    finally:
+        tg.set_num_threads(before)
+    assert compiled.replays >= 3
+    for others in found[3:]:
+        for one, other in zip(found[2], others, strict=True):
+            assert (one == other).all()
+
+
+def test_pieces_cover_all_rows_once() -> None:
+    for batch, rows in [(1, 1), (10, 3), (100, 7), (1000, 1), (5, 100)]:
+        loop = Loop(batch, rows, [(np.add, (2,), np.dtype("float32"))])
+        covered = [row for start, stop in loop.pieces for row in range(start, stop)]
+        assert covered == list(range(batch))
+        assert all(start % rows == 0 for start, _ in loop.pieces)
+
+
+def test_small_steps_have_no_loops() -> None:
+    step = gradients(network, *WEIGHTS)
+    args = [normal(10, 5), normal(10, 3)]
+    recording = Recording(step, args, lambda leaves: (tuple(leaves), {}), Reach({"step": step}))
+    assert [segment.loop for segment in segments_of(recording.trace.nodes)] == [None]
