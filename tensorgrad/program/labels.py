@@ -24,6 +24,7 @@ from tensorgrad.program.traced import cast
 ADDABLE = {np.add, np.maximum, np.minimum, np.logical_and, np.logical_or}
 # Functions, not ufuncs, that treat each element, or each row, by itself.
 ELEMENTWISE = {np.where, np.clip, cast, np.copy, np.zeros_like, np.ones_like, np.full_like, operator.pow}
+JOINS = {np.concat, np.concatenate, np.stack}
 _LARGE = 1 << 16  # bytes of a value of whole arrays, above which it begins a loop
 
 
@@ -94,7 +95,7 @@ class Labels:
         if reduced_by(node) is not None:
             return self._of_reduction(node)
         first = args[0] if args else None
-        if function in (np.concat, np.concatenate, np.stack) and isinstance(first, (list, tuple)):
+        if function in JOINS and isinstance(first, (list, tuple)):
             axis = node.keywords.get("axis", args[1] if len(args) > 1 else 0)
             apart = axis is not None and axis % len(node.shape or (1,)) != 0
             return self._rows(node) if apart and all(map(self._by_rows, first)) else None
@@ -232,4 +233,4 @@ def _cost(nodes: list[Node], labels: Labels) -> int:
     return cost
 
 
-__all__ = ["Label", "Labels", "choose"]
+__all__ = ["JOINS", "Label", "Labels", "choose"]

@@ -14,7 +14,7 @@ import numpy as np
 
 from tensorgrad.backend import one_thread, share
 from tensorgrad.program.calls import Node
-from tensorgrad.program.labels import Label, Labels, choose
+from tensorgrad.program.labels import JOINS, Label, Labels, choose
 from tensorgrad.program.lifetimes import is_elementwise, reduced_by, ufunc_of
 
 _BLOCK_BYTES = (
@@ -98,6 +98,11 @@ def _adder(node: Node) -> Any:
     return reduced_by(node) or np.add
 
 
+def _aligned(taken: Node, node: Node) -> bool:
+    """Whether the first axis of an operand is that of the result, and not broadcast along it."""
+    return len(taken.shape or ()) == len(node.shape or ()) and (taken.shape or ())[0] != 1
+
+
 def write_loop(writer: Any, segment: Segment) -> None:
     """Write the function of a loop, and its call."""
     _LoopWriter(writer, segment).write()
@@ -163,7 +168,7 @@ class _LoopWriter:
                     return f"{name}[:, l{label.rows}:h{label.rows}]"
             elif len(taken.shape) == 2 and taken is node.args[1]:
                 return name
-        elif reduced_by(node) is None and (len(taken.shape) != len(node.shape or ()) or taken.shape[0] == 1):
+        elif reduced_by(node) is None and node.function not in JOINS and not _aligned(taken, node):
             return name
         if not along:
             return name
@@ -202,7 +207,8 @@ class _LoopWriter:
         if node.function in (np.reshape, np.broadcast_to, np.ravel):
             arguments = [arguments[0], f"(n{rows}, {''.join(f'{each}, ' for each in (node.shape or ())[1:])})"]
             function = self.writer.names.of_function(np.reshape if node.function is np.ravel else node.function)
-        whole = f"v{node.place}[l{rows}:h{rows}]" if node.place in self.writer.whole else None
+        part = f"[:, l{rows}:h{rows}]" if label.kind == "T" else f"[l{rows}:h{rows}]"
+        whole = f"v{node.place}{part}" if node.place in self.writer.whole else None
         if whole is not None:
             self.given(node)
         if ufunc_of(node) is not None or reduced_by(node) is not None:

@@ -98,6 +98,10 @@ def test_rays_of_samples_are_rows_too() -> None:
     same(gradients(render, weight), normal(6, 7, 5), loops=4)
 
 
+def test_a_transpose_that_is_needed_whole_is_put_together_by_columns() -> None:
+    same(lambda x: tg.linalg.inv((tg.exp(x) * 2).T @ x + tg.eye(6)) @ (tg.exp(x) * 2).T, normal(6, 6), loops=1)
+
+
 def test_attention_and_products_of_batches() -> None:
     w = normal(4, 4).requires_grad_()
 
