@@ -267,6 +267,8 @@ class _Clock(Watcher):
         self.running = False
         self.found.wall = self.now() - self.began
         self._between(self.found.wall)
+        self.known.clear()
+        self.kept_by.clear()
 
     def recorded(self, record: Record, values: tuple[Any, ...], result: Any) -> None:
         end = perf_counter()

@@ -3,13 +3,15 @@
 import json
 import threading
 import time
+from contextvars import copy_context
+from weakref import getweakrefcount
 
 import numpy as np
 import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
-from tensorgrad.backend import default_device
+from tensorgrad.backend import default_device, memory_of
 from tensorgrad.profiler import ADDING, AFTER, WIDTH, Event, Profile
 from tensorgrad.tape import OUTSIDE, current
 
@@ -92,6 +94,21 @@ def test_memory_that_leaves_or_other_records_hold_is_not_counted_as_kept():
     assert [event.kept for event in p.events if event.name == "exp" and event.phase == "forward"] == [4000, 4000]
 
 
+def test_a_profile_lets_go_of_memory_as_the_sweep_does():
+    """A weak reference too would keep the backend from using an array again."""
+    w = tg.ones(1000, requires_grad=True, device=default_device())
+    with tg.profile() as p:
+        y = tg.exp(w)
+        memory = memory_of(y.data)
+        y.sum().backward()
+        assert getweakrefcount(memory) == 0
+        z = tg.exp(w)
+        other = memory_of(z.data)
+        assert getweakrefcount(other) == 1
+    assert getweakrefcount(other) == 0
+    assert p.events
+
+
 def test_what_is_slow_between_a_sweep_and_the_next_op_is_nobodys():
     w = tg.ones(10, requires_grad=True, device=default_device())
     with tg.profile() as p:
@@ -160,7 +177,7 @@ def test_a_sweep_after_the_block_or_in_another_thread_is_not_counted():
     w = tg.ones(3, requires_grad=True, device=default_device())
     with tg.profile() as p:
         loss, other = (w * 2.0).sum(), (w * 3.0).sum()
-        thread = threading.Thread(target=other.backward)
+        thread = threading.Thread(target=copy_context().run, args=(other.backward,))
         thread.start()
         thread.join()
     loss.backward()
