@@ -131,8 +131,12 @@ def _share(xp: Any, y: Any, best: Any, size: Sizes, kernel_size: Sizes, stride: 
     out = make(best[0], dtype=y.dtype, shape=(*y.shape[:2], *size))
 
     def work(images: slice) -> None:
-        shares, mine = _over_ties(y[images], best[:, images]), out[images]
-        each = None if apart else np.empty_like(shares)
+        mine = out[images]
+        shares, each = y[images], np.empty_like(best[0, images], dtype=y.dtype)
+        if shares.strides != each.strides:  # put into the image's order once, not once for each place
+            np.copyto(each, shares)
+            shares, each = each, np.empty_like(each)
+        shares = _over_ties(shares, best[:, images])
         for number, place in enumerate(places):
             there = mine[reads(place, counts, stride, dilation)]
             if apart:
