@@ -41,7 +41,7 @@ def size(array: Any) -> int:
 # Numbers are moved, chosen, or made of nothing.
 MOVES = {
     *("reshape", "permute_dims", "matrix_transpose", "expand_dims", "squeeze", "broadcast_to", "flip", "roll"),
-    *("tril", "triu", "concat_parts", "getitem", "setitem", "take", "take_along_axis", "unfold_windows"),
+    *("tril", "triu", "concat_parts", "bordered", "getitem", "setitem", "take", "take_along_axis", "unfold_windows"),
     *("to_device", "copy", "astype", "real", "imag", "conj", "positive", "where"),
     *("zeros_like", "ones_like", "empty_like", "full_like"),
 }

@@ -7,6 +7,7 @@ from tensorgrad.backend import convolve_kernels as convolve_kernels
 from tensorgrad.backend import index_kernels as index_kernels
 from tensorgrad.backend import linear_kernels as linear_kernels
 from tensorgrad.backend import normalization_kernels as normalization_kernels
+from tensorgrad.backend import padding_kernels as padding_kernels
 from tensorgrad.backend import pooling_kernels as pooling_kernels
 from tensorgrad.backend import recurrent_kernels as recurrent_kernels
 from tensorgrad.backend import scan_kernels as scan_kernels

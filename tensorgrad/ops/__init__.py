@@ -269,6 +269,7 @@ from tensorgrad.ops.numerical import (
     trapezoid,
 )
 from tensorgrad.ops.padding import (
+    bordered,
     pad,
 )
 from tensorgrad.ops.pooling import (
@@ -434,6 +435,7 @@ __all__ = [
     "bitwise_right_shift",
     "bitwise_xor",
     "bool",
+    "bordered",
     "broadcast_arrays",
     "broadcast_shapes",
     "broadcast_to",

@@ -39,7 +39,7 @@ def floating(dtype: Any) -> Any:
     return found
 
 
-def _number(value: Any, what: str) -> Any:
+def number_of(value: Any, what: str) -> Any:
     """A bound or a value as a Python number. Raises TypeError for a tensor whose gradient would be lost."""
     if not isinstance(value, Traced):
         return item(value) if is_array(value) else value
@@ -85,7 +85,7 @@ def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """One value everywhere.   -> shape"""
-    value = _number(fill_value, "full")
+    value = number_of(fill_value, "full")
     if dtype is None:
         dtype = fill_value.dtype if hasattr(fill_value, "dtype") else as_array(value).dtype
     return on_device(device).namespace.full(
@@ -105,7 +105,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
 
     int64 when all three are integers, else the default dtype.
     """
-    start, stop, step = _number(start, "arange"), _number(stop, "arange"), _number(step, "arange")
+    start, stop, step = number_of(start, "arange"), number_of(stop, "arange"), number_of(step, "arange")
     if step == 0:
         raise ValueError("arange: the step is 0, so the end is never reached; give one above or below 0")
     if stop is None:
@@ -124,7 +124,7 @@ def linspace(
     library = on_device(device)
     if num < 0:
         raise ValueError(f"linspace: num is {num}; it is how many values to make, 0 or more")
-    start, stop = _number(start, "linspace"), _number(stop, "linspace")
+    start, stop = number_of(start, "linspace"), number_of(stop, "linspace")
     if dtype is None and (isinstance(start, complex) or isinstance(stop, complex)):
         dtype = natural(1j)
     return library.namespace.linspace(start, stop, num, dtype=floating(dtype), device=library.device, endpoint=endpoint)

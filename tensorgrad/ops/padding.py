@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.ops.arrays import device_of, full
+from tensorgrad.backend import Array
+from tensorgrad.ops.arrays import number_of
 from tensorgrad.ops.indexing import getitem
 from tensorgrad.ops.shape import broadcast_to, concat
+from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
 
 # numpy.pad's names for the rules that repeat what is there.
@@ -19,6 +21,23 @@ MODES = {
     "replicate": "edge",
     "circular": "wrap",
 }
+
+
+@op
+def bordered(xp: Any, x: Array, widths: tuple[tuple[int, int], ...], value: float) -> Array:
+    """An array with a border of one number.   (n, ...) -> (before + n + after, ...)"""
+    for axis, pair in enumerate(widths):
+        shapes = [(*x.shape[:axis], width, *x.shape[axis + 1 :]) for width in pair]
+        before, after = (xp.full(shape, value, dtype=x.dtype, device=x.device) for shape in shapes)
+        x = xp.concat([before, x, after], axis=axis)
+    return x
+
+
+bordered.vjp(
+    x=lambda g, widths, x_shape: getitem(
+        g, tuple([slice(before, before + n) for n, (before, _) in zip(x_shape, widths, strict=True)])
+    )
+)
 
 
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float = 0.0) -> Any:
@@ -37,9 +56,13 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float =
     """
     if mode not in MODES:
         raise ValueError(f"pad: mode is {mode!r}; it may be {', '.join(map(repr, MODES))}")
-    for axis, (before, after) in enumerate(_widths(pad_width, tuple(x.shape))):
+    widths = _widths(pad_width, tuple(x.shape))
+    if mode == "constant":
+        value = number_of(constant_values, "pad")
+        return bordered(x, tuple(widths), value) if any(map(any, widths)) else x
+    for axis, (before, after) in enumerate(widths):
         if before or after:
-            x = _pad_axis(x, axis, before, after, mode, constant_values)
+            x = _pad_axis(x, axis, before, after, mode)
     return x
 
 
@@ -61,23 +84,21 @@ def _widths(pad_width: Any, shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(int(before), int(after)) for before, after in widths]
 
 
-def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str, value: float) -> Any:
-    parts = [_border(x, axis, before, mode, value, False), x, _border(x, axis, after, mode, value, True)]
+def _pad_axis(x: Any, axis: int, before: int, after: int, mode: str) -> Any:
+    parts = [_border(x, axis, before, mode, False), x, _border(x, axis, after, mode, True)]
     if any(part is None for part in parts):
         places = np.pad(np.arange(x.shape[axis]), (before, after), mode=MODES[mode])  # type: ignore[call-overload]
         return getitem(x, (*(slice(None),) * axis, places))
     return concat([part for part in parts if part is x or part.shape[axis]], axis=axis)
 
 
-def _border(x: Any, axis: int, width: int, mode: str, value: float, end: bool) -> Any:
+def _border(x: Any, axis: int, width: int, mode: str, end: bool) -> Any:
     """The border at one end of an axis; None where it is wider than one stretch of x.
 
     Stretches are slices, whose gradient is written in place: a hundred times as fast as one added place by place.
     """
     n = x.shape[axis]
     shape = (*x.shape[:axis], width, *x.shape[axis + 1 :])
-    if mode == "constant":
-        return full(shape, value, dtype=x.dtype, device=device_of(x))
     if not n:
         raise ValueError(f"pad: mode {mode!r} needs a value on axis {axis}, which is empty")
     before = (slice(None),) * axis

@@ -24,6 +24,14 @@ _widths = st.sampled_from([((0, 0), (0, 0)), ((1, 0), (0, 2)), ((2, 1), (1, 1))]
 
 CASES = [
     case(
+        ops.bordered,
+        lambda x, widths, value: np.pad(x, widths, constant_values=value),
+        x=reals(dims="n m"),
+        widths=_widths,
+        value=st.sampled_from([0.0, 1.5]),
+        _complex=True,
+    ),
+    case(
         ops.pad,
         _pad,
         x=reals(dims="n m"),
