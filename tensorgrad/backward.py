@@ -131,6 +131,7 @@ def sweep(
                 mine = False
             if kind is not Record or choosing:
                 g = _arrive(record, g, found, wanted)
+                mine = mine and record not in wanted
                 if record in ends:
                     kind = Leaf
             if kind is Leaf:

@@ -218,6 +218,17 @@ def test_nothing_that_others_hold_is_written_over() -> None:
         np.testing.assert_allclose(ours[:8], theirs, rtol=2e-6, atol=1e-6)
 
 
+def test_gradients_of_values_between_are_not_written_over() -> None:
+    def found(size: int) -> list[Any]:
+        x, y = [tg.asarray(normal(SIZE, seed=each)[:size], requires_grad=True) for each in range(2)]
+        h = tg.tanh(x) * y
+        k = h * h
+        return [each.numpy() for each in tg.grad((tg.sin(k) * k * y).sum(), [x, h, k, y])]
+
+    for ours, theirs in zip(found(SIZE), found(8), strict=True):
+        np.testing.assert_allclose(ours[:8], theirs, rtol=2e-6, atol=1e-6)
+
+
 def test_what_the_sweep_owns_is_forgotten_when_it_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     """An id that outlives its array may become another's."""
     made: list[Any] = []
