@@ -11,7 +11,17 @@ from weakref import ref
 
 import numpy as np
 
-from tensorgrad.backend import as_array, device_of, is_array, is_inexact, library_of, memory_of, move, natural
+from tensorgrad.backend import (
+    as_array,
+    device_of,
+    is_array,
+    is_inexact,
+    is_on_shelf,
+    library_of,
+    memory_of,
+    move,
+    natural,
+)
 from tensorgrad.tape import Keeper, Leaf, Traced, add_hook, is_recording, keeper_of, tick
 
 
@@ -117,7 +127,10 @@ def is_sole_owner(target: Traced) -> bool:
     data = target.data
     if not isinstance(data, np.ndarray):
         return False
-    return data.base is None and data.flags.writeable and sys.getrefcount(data) == _SOLE  # a view would have a base
+    if data.base is not None or not data.flags.writeable:  # a view has a base
+        return False
+    count = sys.getrefcount(data)
+    return count == _SOLE or (count == _SOLE + 1 and is_on_shelf(data))
 
 
 def _count_of_sole() -> int:

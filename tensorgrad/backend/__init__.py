@@ -18,7 +18,7 @@ from tensorgrad.backend import special_kernels as special_kernels
 from tensorgrad.backend import window_kernels as window_kernels
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.blocks import LARGE, add_into, rules_in_blocks, wide
-from tensorgrad.backend.buffers import empty
+from tensorgrad.backend.buffers import empty, is_on_shelf
 from tensorgrad.backend.convolution_choice import get_winograd, set_winograd
 from tensorgrad.backend.dtypes import (
     as_dtype,
@@ -70,6 +70,7 @@ __all__ = [
     "get_winograd",
     "is_array",
     "is_inexact",
+    "is_on_shelf",
     "item",
     "kernel",
     "kernels_of",

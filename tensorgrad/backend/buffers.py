@@ -106,6 +106,16 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     return _shelves.take(shape, dtype)
 
 
+def is_on_shelf(array: Any) -> bool:
+    """Whether a shelf is among those that hold an array.
+
+    >>> is_on_shelf(np.empty(3))
+    False
+    """
+    with _shelves.lock:
+        return any(each is array for each in _shelves.shelves.get((array.shape, array.dtype), ()))
+
+
 def release() -> int:
     """Forget all arrays on the shelves, and return their bytes: those that nobody uses are freed."""
     count = _shelves.bytes

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import tensorgrad as tg
 from tensorgrad.backend import buffers
-from tensorgrad.backend.buffers import Shelves, empty, release
+from tensorgrad.backend.buffers import Shelves, empty, is_on_shelf, release
 from tests.large_arrays import everything_is_large
 
 FLOAT = np.dtype("float32")
@@ -81,6 +81,19 @@ def test_torch_sees_an_array_as_long_as_it_lives() -> None:
         del a
         assert address(empty((1000,), FLOAT)) != at
         del seen
+
+
+def test_a_shelf_is_no_second_owner_when_a_tensor_is_written() -> None:
+    with everything_is_large(), tg.no_grad():
+        x = tg.asarray(np.ones((4, 3), "float32"), device="cpu") + 1.0
+        assert is_on_shelf(x.data)
+        at = address(x.data)
+        x[0] = 5.0
+        assert address(x.data) == at
+        y = x.data
+        x[1] = 6.0
+        assert address(x.data) != at
+        assert y[1, 0] == 2.0
 
 
 def test_what_is_kept_is_limited_and_the_oldest_is_forgotten() -> None:
