@@ -311,7 +311,7 @@ if _TYPE_CHECKING:
     from tensorgrad.drawing import Drawing, render
     from tensorgrad.footprint import measure_memory, predict_memory
     from tensorgrad.profiler import profile
-    from tensorgrad.program import CompileWarning, compile
+    from tensorgrad.program import CompileWarning, compile, source
     from tensorgrad.recompute import checkpoint
 
 # What is loaded when it is first asked for, so that `import tensorgrad` does not wait for it.
@@ -327,6 +327,7 @@ _LATER = {
     "predict_memory": "footprint",
     "profile": "profiler",
     "render": "drawing",
+    "source": "program",
     "load": "io",
     "save": "io",
     "summary": "overview",
@@ -623,6 +624,7 @@ __all__ = [
     "softsign",
     "solve",
     "sort",
+    "source",
     "sqrt",
     "square",
     "squared_hinge_loss",

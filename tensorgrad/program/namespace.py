@@ -19,6 +19,7 @@ from tensorgrad.program.traced import Trace, TracedArray, tracing
 
 _ABOUT_DTYPES = frozenset({"isdtype", "finfo", "iinfo", "result_type", "can_cast", "broadcast_shapes"})
 _REDUCTIONS = {"prod": np.multiply, "max": np.maximum, "min": np.minimum, "all": np.logical_and, "any": np.logical_or}
+_OF_INDICES = frozenset({"getitem", "setitem", "add_at"})
 # By what values are, not by shapes alone: how many there are in the result cannot be known beforehand.
 _BY_VALUES = frozenset({"nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values", "repeat"})
 
@@ -142,9 +143,12 @@ LIBRARY = Library("traced", "cpu", TracedArray, namespace, _from_numpy, lambda a
 add_library(LIBRARY)
 
 
-def keep_kernels_whole() -> None:
-    """Have every op with a kernel for NumPy called as that kernel, in one piece."""
+def keep_kernels_whole(whole: bool = True) -> None:
+    """Have every op with a kernel for NumPy called as that kernel, in one piece; without `whole`, those of indices."""
     for op in registry.values():
+        if not whole and op.name not in _OF_INDICES:
+            op.kernels.pop(LIBRARY.name, None)
+            continue
         fast = op.kernels.get(NUMPY.name)
         known = op.kernels.get(LIBRARY.name)
         if fast is not None and getattr(known, "kernel", None) is not fast:

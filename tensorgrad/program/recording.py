@@ -27,12 +27,21 @@ class Recording:
     """What was written down of one run, and its result.
 
     inputs: (node, where its array is). givens: (node, holder, key, place in a tuple or None) of Python numbers.
+    dry: leave everything as it was before. whole_kernels: keep NumPy's own kernels of ops as one call.
     changes, template: what the run left behind and gave back. once: why this program cannot serve again, or None.
     """
 
     def __init__(
-        self, step: Callable[..., Any], leaves: list[Any], rebuild: Callable[[list[Any]], Any], reach: Reach
+        self,
+        step: Callable[..., Any],
+        leaves: list[Any],
+        rebuild: Callable[[list[Any]], Any],
+        reach: Reach,
+        dry: bool = False,
+        whole_kernels: bool = True,
     ) -> None:
+        self._dry, self._whole_kernels = dry, whole_kernels
+        self.drawn: dict[int, Any] = {}  # what was drawn, by the place of the line
         self.guards = Guards(reach)
         self.trace = Trace()
         self.inputs: list[tuple[Node, Source]] = []
@@ -58,7 +67,7 @@ class Recording:
         self.result = self._run(step, rebuild)
 
     def _run(self, step: Callable[..., Any], rebuild: Callable[[list[Any]], Any]) -> Any:
-        keep_kernels_whole()
+        keep_kernels_whole(self._whole_kernels)
         before = [(each, each.data, each.record, each.grad) for each, _ in self._tensors.values()]
         try:
             args, keywords = rebuild(self._exchange())
@@ -78,6 +87,10 @@ class Recording:
                 raise
             raise UntraceableError(f"{type(error).__name__}: {error}") from error
         self._go_back(before)
+        if self._dry:
+            for generator, state in self._states.values():
+                generator.set_state(state)
+            return None
         apply(self.changes, self.values.__getitem__, self.tensor_at, self.array_at)
         return built(self.template, self.values.__getitem__, self.tensor_at, self.array_at)
 
@@ -163,7 +176,10 @@ class Recording:
             return draw(generator, *args, **keywords).data
 
         again.__name__ = draw.__name__
-        drawn.data = self.trace.drawn(again, drawn.data, (generator, draw, args, keywords))
+        array = drawn.data
+        drawn.data = self.trace.drawn(again, array, (generator, draw, args, keywords))
+        if self._dry:
+            self.drawn[drawn.data.node.place] = array
         return drawn
 
     # ── after ───────────────────────────────────────────────────────────────────────────────────────────

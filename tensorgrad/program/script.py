@@ -1,0 +1,208 @@
+"""`source`: a step, with its gradients and its update, as a script of NumPy that a person can read and run."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.program.arguments import flattened, rebuilt
+from tensorgrad.program.calls import Node, UntraceableError
+from tensorgrad.program.effects import nodes_of
+from tensorgrad.program.lifetimes import needed, reduced_by
+from tensorgrad.program.reach import Reach
+from tensorgrad.program.recording import Recording
+from tensorgrad.program.traced import cast, with_item
+
+_SIGNS = {
+    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "less": "<", "greater": ">",
+    "less_equal": "<=", "greater_equal": ">=", "sub": "-", "mul": "*", "truediv": "/", "pow": "**", "lt": "<",
+    "gt": ">",
+    "le": "<=", "ge": ">=", "eq": "==", "ne": "!=", "equal": "==", "not_equal": "!=", "floordiv": "//", "mod": "%",
+}  # fmt: skip
+_HELPERS = {
+    "with_item": "def with_item(x, key, value):\n    x = np.array(x)\n    x[key] = value\n    return x\n",
+    "setitem": "def setitem(x, value, key):\n    x = np.array(x)\n    x[key] = value\n    return x\n",
+    "add_at": (
+        "def add_at(values, key, shape):\n    total = np.zeros(shape, values.dtype)\n"
+        "    np.add.at(total, key, values)\n    return total\n"
+    ),
+}
+_MAIN = """
+if __name__ == "__main__":  # python this.py inputs.npz outputs.npz
+    import sys
+
+    given = np.load(sys.argv[1])
+    found = step(**{name: given[name] if given[name].ndim else given[name][()] for name in given.files})
+    np.savez(sys.argv[2], **found)
+"""
+
+
+def source(step: Callable[..., Any], *args: Any, save: Any = None, **keywords: Any) -> str:
+    """A step as a standalone script: forward pass, sweeps and update, line by line, in NumPy alone.
+
+    step: a function as `compile` takes it, or what `compile` made of it; args, keywords: what it is called with, for
+    their shapes and the branches taken. The step is traced and nothing is changed. save: a path for an .npz file of the
+    values that went in, with which `python script.py inputs.npz outputs.npz` gives what the step gives. Values drawn
+    from generators are inputs of the script. Raises RuntimeError for a step that cannot be traced.
+
+    >>> import tensorgrad as tg
+    >>> print(tg.source(lambda x: (x * 2).sum(), tg.ones(3)).split("if __name__")[0].strip())
+    import numpy as np
+    <BLANKLINE>
+    <BLANKLINE>
+    def step(x):
+        v1 = x * 2                                        # float32 (3,)
+        v2 = np.add.reduce(v1, axis=None)                 # float32 ()
+        return {"result": v2}
+    """
+    function = step.stands_for() if hasattr(step, "stands_for") else step
+    try:
+        leaves, _ = flattened((args, keywords))
+        reach = Reach({"step": function})
+        recording = Recording(
+            function, leaves, lambda new: rebuilt((args, keywords), new), reach, dry=True, whole_kernels=False
+        )
+        script = _Script(recording, leaves, reach)
+    except UntraceableError as reason:
+        raise RuntimeError(f"source: the step cannot be written as a script: {reason}") from reason
+    if save is not None:
+        np.savez(save, **script.values)
+    return script.text
+
+
+class _Script:
+    """The text of a recording, and the values of its inputs by name."""
+
+    def __init__(self, recording: Recording, leaves: list[Any], reach: Reach) -> None:
+        self.values: dict[str, Any] = {}
+        self.names: dict[int, str] = {}
+        self.helpers: dict[str, str] = {}
+        self.lines: list[tuple[str, str]] = []
+        self.scope = ""
+        outputs = self._outputs(recording)
+        nodes = needed(recording.trace.nodes, [node for node, _ in outputs])
+        tensors = list(reach.tensors.values())
+        sources = {node.place: source for node, source in recording.inputs}
+        givens = {node.place: (str(key), holder, key, part) for node, holder, key, part in recording.givens}
+        for node in nodes:
+            if node.kind == "input":
+                place = sources[node.place]
+                thing = recording.array_at(place)
+                tensor = tensors[place.number] if place.kind == "tensor" else None
+                wish = getattr(tensor, "name", None) or ("x" if place.kind == "argument" else "theta")
+                self._input(node, str(wish).replace(".", "_"), np.array(thing))
+            elif node.kind == "given":
+                name, holder, key, part = givens[node.place]
+                value = holder.thing[key]
+                self._input(node, name, value if part is None else value[part])
+            elif node.kind == "draw":
+                self._input(node, "drawn", np.array(recording.drawn[node.place]))
+            elif node.kind == "constant" and node.value.size > 16 and 0 not in node.value.strides:
+                self._input(node, "constant", node.value)
+            else:
+                self._write(node)
+        self._finish(outputs)
+
+    def _outputs(self, recording: Recording) -> list[tuple[Node, str]]:
+        found = [(node, "result") for node in nodes_of(recording.template)]
+        for change in recording.changes:
+            where = change.target.place(change.key) if change.kind == "entry" else "written"
+            found += [(node, where) for node in nodes_of(change.what)]
+        return found
+
+    def _finish(self, outputs: list[tuple[Node, str]]) -> None:
+        used: dict[str, int] = {}
+        entries = []
+        for node, where in outputs:
+            name = where.split(".")[-1] if not where.endswith("]") else "value"
+            used[name] = used.get(name, 0) + 1
+            key = name if used[name] == 1 else f"{name}_{used[name]}"
+            entries.append(f'"{key}": {self._name(node)}')
+        body = []
+        for line, note in self.lines:
+            body.append(f"    {line:<50}# {note}" if note else f"    {line}")
+        head = f"def step({', '.join(self.values)}):"
+        parts = ["import numpy as np\n\n", *[f"\n{each}\n" for each in self.helpers.values()], "\n" + head]
+        self.text = "".join(parts) + "\n" + "\n".join(body) + f"\n    return {{{', '.join(entries)}}}\n\n" + _MAIN
+        self.text = self.text.replace("\n\n\n\n", "\n\n\n")
+
+    def _input(self, node: Node, wish: str, value: Any) -> None:
+        wish = wish if wish.isidentifier() else f"layer_{wish}"
+        name, number = wish, 1
+        while name in self.values:
+            number += 1
+            name = f"{wish}_{number}"
+        self.values[name], self.names[node.place] = value, name
+
+    def _name(self, node: Node) -> str:
+        return self.names.get(node.place, f"v{node.place}")
+
+    def _text(self, value: Any) -> str:
+        if isinstance(value, Node):
+            return self._name(value)
+        if isinstance(value, (tuple, list)):
+            inner = ", ".join(map(self._text, value)) + ("," if isinstance(value, tuple) and len(value) == 1 else "")
+            return f"({inner})" if isinstance(value, tuple) else f"[{inner}]"
+        if isinstance(value, slice):
+            return f"slice({self._text(value.start)}, {self._text(value.stop)}, {self._text(value.step)})"
+        if isinstance(value, (np.ndarray, np.generic)):
+            return _constant(np.asarray(value))
+        if isinstance(value, (np.dtype, type)):
+            return f'np.dtype("{np.dtype(value)}")'
+        return "..." if value is Ellipsis else repr(value)
+
+    def _write(self, node: Node) -> None:
+        if node.scope != self.scope:
+            self.scope = node.scope
+            if node.scope:
+                self.lines.append((f"# {node.scope}", ""))
+        if node.kind == "guard":
+            expected = self._text(node.value)
+            self.lines.append((f"assert {self._text(node.args[0])} == {expected}, 'another branch'", ""))
+            return
+        text = _constant(node.value) if node.kind == "constant" else self._call(node)
+        self.lines.append((f"v{node.place} = {text}", f"{node.dtype} {node.shape}" if node.shape is not None else ""))
+
+    def _call(self, node: Node) -> str:
+        function, args = node.function, [self._text(each) for each in node.args]
+        name = getattr(function, "__name__", "").lstrip("_")
+        keywords = [f"{key}={self._text(each)}" for key, each in node.keywords.items()]
+        module = getattr(function, "__module__", None) or ""
+        of_operator = module in ("_operator", "operator") or isinstance(function, np.ufunc)
+        if function is operator.getitem:
+            key = node.args[1]
+            return f"{args[0]}[{self._text(key)}]"
+        if of_operator and name in _SIGNS and len(args) == 2 and not keywords:
+            return f"{args[0]} {_SIGNS[name]} {args[1]}"
+        if reduced_by(node) is not None:
+            more = [f"axis={args[1]}"] + ([f"dtype={args[2]}"] if args[2] != "None" else [])
+            more += ["keepdims=True"] if args[4] == "True" else []
+            return f"np.{reduced_by(node).__name__}.reduce({', '.join([args[0], *more])})"
+        if function is cast:
+            return f"{args[0]}.astype({args[1]})"
+        if name == "item":
+            return f"{args[0]}.item()"
+        if name in ("bool", "int", "round"):
+            return f"{name}({', '.join(args)})"
+        if name in _HELPERS and (function is with_item or node.op is not None):
+            self.helpers[name] = _HELPERS[name]
+            return f"{name}({', '.join(args)})"
+        if isinstance(function, np.ufunc) or module.startswith("numpy"):
+            room = module if module in ("numpy.linalg", "numpy.fft") else "np"
+            return f"{room.replace('numpy', 'np')}.{name}({', '.join([*args, *keywords])})"
+        if of_operator and len(args) == 1:
+            return f"{ {'neg': '-', 'pos': '+', 'abs': 'abs'}[name] }({args[0]})".replace(" ", "")
+        raise UntraceableError(f"it calls {module}.{name}, which is no function of NumPy")
+
+
+def _constant(array: Any) -> str:
+    if array.ndim and 0 in array.strides and array.size > 1:
+        kept = array[tuple([slice(1) if step == 0 else slice(None) for step in array.strides])]
+        return f"np.broadcast_to({_constant(np.array(kept))}, {array.shape})"
+    return f'np.asarray({array.tolist()!r}, "{array.dtype}")'.replace("inf", "np.inf").replace("nan", "np.nan")
+
+
+__all__ = ["source"]

@@ -1,0 +1,77 @@
+"""Scripts run without tensorgrad and give the step's numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn, optim
+
+pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
+ALONE = "import sys; sys.modules['tensorgrad'] = None; import runpy; sys.argv = sys.argv[1:]; "
+ALONE += "runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+def run(text: str, folder: Path) -> Any:
+    """What a script gives, in a process that cannot import tensorgrad."""
+    (folder / "script.py").write_text(text)
+    files = [str(folder / name) for name in ("script.py", "inputs.npz", "outputs.npz")]
+    subprocess.run([sys.executable, "-c", ALONE, *files], check=True, cwd=folder)
+    return np.load(folder / "outputs.npz")
+
+
+def model_step() -> tuple[Any, Any]:
+    tg.random.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Dropout(0.5), nn.Linear(18, 3))
+    optimizer = optim.Adam(model.parameters(), lr=0.01)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = tg.cross_entropy(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return model, step
+
+
+def test_a_training_step_runs_alone_and_gives_the_same(tmp_path: Path) -> None:
+    model, step = model_step()
+    x, y = tg.random.Generator(0).normal(size=(4, 1, 5, 5)), tg.asarray(np.asarray([0, 2, 1, 0]))
+    step(x, y)
+    before = [each.numpy().copy() for each in model.parameters()]
+    text = tg.source(step, x, y, save=tmp_path / "inputs.npz")
+    for each, array in zip(model.parameters(), before, strict=True):
+        assert (each.numpy() == array).all()  # nothing was changed
+    found = run(text, tmp_path)
+    loss = step(x, y)
+    np.testing.assert_allclose(found["result"], loss.item(), rtol=1e-5)
+    written = [found[name] for name in found.files if name.startswith("written")]
+    for each in model.parameters():
+        assert any(array.shape == each.shape and np.allclose(array, each.numpy(), atol=1e-6) for array in written)
+
+
+def test_a_person_can_read_it() -> None:
+    _, step = model_step()
+    text = tg.source(step, tg.ones((2, 1, 5, 5)), tg.asarray(np.asarray([0, 1])))
+    assert "tensorgrad" not in text
+    assert "# float32 (2, 18)" in text
+    assert " @ " in text
+
+
+def test_a_branch_not_taken_is_told(tmp_path: Path) -> None:
+    text = tg.source(lambda x: x * 2 if x.sum() > 0 else x, tg.ones(2))
+    np.savez(tmp_path / "inputs.npz", x=-np.ones(2, "float32"))
+    with pytest.raises(subprocess.CalledProcessError):
+        run(text, tmp_path)
+
+
+def test_what_cannot_be_traced_has_no_script() -> None:
+    with pytest.raises(RuntimeError, match="float"):
+        tg.source(lambda x: float(x), tg.ones(()))
