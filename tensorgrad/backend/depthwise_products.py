@@ -17,7 +17,7 @@ from tensorgrad.backend.patches import Block, Sizes, Work, blocks, patch
 from tensorgrad.backend.scratch import scratch
 
 LEAST = 16  # channels below which each is better convolved as an image of its own
-_BLOCK = 1 << 15  # results at work at once: with what they are made of, half of a core's cache
+_BLOCK = 1 << 17  # results at work at once: with what they are made of they fill a core's cache
 
 
 def _views(

@@ -34,7 +34,7 @@ def _readings(shape: Any, dtype: str = "f8") -> list[Any]:
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-@pytest.mark.parametrize("block", [1, 200, 1 << 15])
+@pytest.mark.parametrize("block", [1, 200, 1 << 17])
 def test_channels_on_their_own(shape: Any, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(depthwise_products, "LEAST", 1 << 30)
     expected = _readings(shape)
