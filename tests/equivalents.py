@@ -105,6 +105,41 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "x1, g = (each for each in (x1, g))",
     ): "as for the line before",
     (
+        "attention._attention_joint",
+        "d_query, d_key, d_value = attention_back(*given) if any(needed[:3]) else (None,) * 3",
+        "d_query, d_key, d_value = attention_back(*given)",
+    ): "a gradient that nobody asked for is dropped by the sweep",
+    (
+        "attention._attention_joint",
+        "d_query, d_key, d_value = attention_back(*given) if any(needed[:3]) else (None,) * 3",
+        "d_query, d_key, d_value = attention_back(*given) if any(needed[:4]) else (None,) * 3",
+    ): "as for the line before",
+    (
+        "attention._attention_joint",
+        "d_bias, d_keep = attention_mask_back(*given) if any(needed[3:]) else (None, None)",
+        "d_bias, d_keep = attention_mask_back(*given)",
+    ): "as for the other three",
+    (
+        "products._linear_dx",
+        "d_rows = matmul(_as_rows(g), weight)",
+        "d_rows = matmul(g, weight)",
+    ): "a stack of products is the same, and slower than one of all rows",
+    (
+        "products._linear_dx",
+        "return d_rows if len(x_shape) == 2 else reshape(d_rows, tuple(x_shape))",
+        "return reshape(d_rows, tuple(x_shape))",
+    ): "rows have that shape already",
+    (
+        "products._as_rows",
+        "return x if len(x.shape) == 2 else reshape(x, (prod(x.shape[:-1]), x.shape[-1]))",
+        "return reshape(x, (prod(x.shape[:-1]), x.shape[-1]))",
+    ): "as for the line before",
+    (
+        "products._as_rows",
+        "return x if len(x.shape) == 2 else reshape(x, (prod(x.shape[:-1]), x.shape[-1]))",
+        "return x if len(x.shape) == 3 else reshape(x, (prod(x.shape[:-1]), x.shape[-1]))",
+    ): "a stack of matrices is multiplied matrix by matrix, and the sweep sums it",
+    (
         "products._einsum_part",
         "if len(reachable) == len(wanted):",
         "if False:",
