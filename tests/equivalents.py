@@ -6,16 +6,6 @@ from __future__ import annotations
 # place here.
 EQUIVALENT: dict[tuple[str, str, str], str] = {
     (
-        "activation._elu_dx",
-        "below = exp(where(x > 0, 0.0, x)) * alpha",
-        "below = exp(where(x > 1, 0.0, x)) * alpha",
-    ): "above 0 this is not used, and exp of what is below 1 does not overflow",
-    (
-        "activation._elu_dx",
-        "below = exp(where(x > 0, 0.0, x)) * alpha",
-        "below = exp(where(x > 0, 1.0, x)) * alpha",
-    ): "above 0 this is not used",
-    (
         "arithmetic._pow_dx1",
         "if not hasattr(x2, 'dtype'):",
         "if False:",
@@ -156,11 +146,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
     ): "the gradient of no elements is empty, whatever it is divided by",
     (
         "reduction._tied",
-        "ties = ties + astype(ties == 0.0, ties.dtype)",
-        "ties = ties - astype(ties == 0.0, ties.dtype)",
-    ): "0 divided by -1 is 0, as by 1",
-    (
-        "pooling._shared",
         "ties = ties + astype(ties == 0.0, ties.dtype)",
         "ties = ties - astype(ties == 0.0, ties.dtype)",
     ): "0 divided by -1 is 0, as by 1",
