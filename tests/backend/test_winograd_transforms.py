@@ -34,7 +34,7 @@ def test_what_is_added_at_one_is_added_to_every_output(m: int, r: int) -> None:
     np.testing.assert_array_equal(by.outputs[:, by.at_one], np.ones(m * m))
 
 
-def test_three_outputs_of_three_taps_are_the_published_count_of_products() -> None:
+def test_four_outputs_of_three_taps_take_the_published_count_of_products() -> None:
     """F(m, r) takes m + r - 1 products (Winograd 1980)."""
     assert transforms((4,), (3,)).inputs.shape == (6, 6)
     assert transforms((4, 4), (3, 3)).filters.shape == (36, 9)
