@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tensorgrad.ops import concat
+from tensorgrad.program import compile as compiled
 from tensorgrad.random import default_generator
 from tensorgrad.tape import no_grad
 from tensorgrad.tensor import Tensor
@@ -29,7 +30,7 @@ from tensorgrad.train.callback import Callback
 from tensorgrad.train.interrupts import Interrupts
 from tensorgrad.train.metrics.metric import Metric
 from tensorgrad.train.triggers import Trigger, every
-from tensorgrad.train.updates import Updates
+from tensorgrad.train.updates import Updates, figures_of, step_of, sweep, swept
 
 _FORMAT = 1
 
@@ -48,6 +49,9 @@ class Trainer:
     bound of the gradients' norm together, and of each element. record: when a row is added to `history`.
     keep: what else a checkpoint must hold, by name: whatever has state_dict and load_state_dict (a second optimizer,
     a schedule) or get_state and set_state (a generator). The default generator is kept always.
+
+    compile: let `fit` run a batch's loss with its sweep, and the optimizer's step, as programs; what cannot be one runs
+    eagerly, and a warning says why (see `tensorgrad.compile`).
 
     Attributes: step, epoch (optimizer steps and whole epochs so far), batches_used (of the epoch under way), history (a
     list of rows, dicts of figures), last_figures (of the last batch), learning_rate (of the last step), stopped (why
@@ -79,6 +83,7 @@ class Trainer:
         clip_value: float | None = None,
         record: Trigger | None = None,
         keep: Mapping[str, Any] | None = None,
+        compile: bool = False,
     ) -> None:
         if loss is None and step is None:
             raise TypeError(
@@ -96,6 +101,10 @@ class Trainer:
         self.updates = Updates(optimizer, accumulate, clip_norm, clip_value)
         self.record = every(epochs=1) if record is None else record
         self.keep = {"default_generator": default_generator(), **(keep or {})}
+        self.swept = None
+        if compile and optimizer is not None:
+            self.swept = compiled(swept(loss_of_pair(loss) if step is None else step, model))
+            self.updates.step = compiled(step_of(optimizer))
         self.interrupts = Interrupts()
         self.resume_command: str | None = None
         self.step = self.epoch = 0
@@ -133,7 +142,10 @@ class Trainer:
         Raises ValueError unless epochs or steps is given, and for a loader without batches.
         """
         for batch in self.batches(loader, validation, epochs=epochs, steps=steps):
-            self.update(self.step_function(self.model, batch))
+            if self.swept is None:
+                self.update(self.step_function(self.model, batch))
+            else:
+                self._note(self.swept(batch))
         return self
 
     def batches(
@@ -234,10 +246,15 @@ class Trainer:
         are only logged, and a step is counted. Raises TypeError for anything else, and RuntimeError for a loss without
         a tape.
         """
-        self._updated = True
-        figures = dict(loss) if isinstance(loss, Mapping) else {"loss": loss}
+        figures = figures_of(loss)
         if self.optimizer is not None:
-            self.updates.sweep(figures.get("loss"))
+            sweep(figures.get("loss"))
+        self._note(figures)
+
+    def _note(self, figures: Mapping[str, Any]) -> None:
+        """What follows a sweep: the figures are noted, and with the last batch of a step the optimizer comes."""
+        self._updated = True
+        self.updates.pending += self.optimizer is not None
         self.last_figures = {name: float(value) for name, value in figures.items()}
         for name, value in self.last_figures.items():
             self._add(f"train_{name}", value)
@@ -284,8 +301,7 @@ class Trainer:
 
     def _loss_of_pair(self, model: Any, batch: Any) -> Any:
         assert self.loss is not None  # the constructor has seen to it
-        x, y = _pair(batch)
-        return self.loss(model(x), y)
+        return loss_of_pair(self.loss)(model, batch)
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -419,6 +435,16 @@ class Trainer:
             metric.load_state_dict(state["metrics"][name])
         for callback in self.callbacks:
             callback.load_state_dict(state["callbacks"].get(callback.name, {}))
+
+
+def loss_of_pair(loss: Any) -> Callable[[Any, Any], Any]:
+    """The step of batches that are pairs (x, y)."""
+
+    def step(model: Any, batch: Any) -> Any:
+        x, y = _pair(batch)
+        return loss(model(x), y)
+
+    return step
 
 
 def _pair(batch: Any) -> tuple[Any, Any]:

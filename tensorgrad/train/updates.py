@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from tensorgrad.tape import no_grad
@@ -26,21 +26,11 @@ class Updates:
         self.optimizer, self.accumulate = optimizer, accumulate
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.pending = 0
+        self.step = step_of(optimizer)
 
     def sweep(self, loss: Any) -> None:
         """Add a batch's gradients to those that wait for the step."""
-        if not isinstance(loss, Tensor):
-            raise TypeError(
-                f"Trainer: the loss of a batch is {loss!r:.60}; return a tensor, or a dict with a tensor under 'loss'. "
-                "Where step= makes the updates itself, pass optimizer=None"
-            )
-        if loss.ndim:
-            raise ValueError(f"Trainer: the loss of a batch has the shape {loss.shape}; take its mean: loss.mean()")
-        if not loss.requires_grad:
-            raise RuntimeError(
-                "Trainer: the loss rests on nothing that requires a gradient; was it detached, or made under no_grad?"
-            )
-        loss.backward()
+        sweep(loss)
         self.pending += 1
 
     def average(self) -> None:
@@ -62,10 +52,51 @@ class Updates:
             from tensorgrad.optim import clip_grad_norm_
 
             clip_grad_norm_(list(self.parameters()), self.clip_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
+        self.step()
 
     def parameters(self) -> Iterator[Any]:
         """The parameters the optimizer changes."""
         for group in self.optimizer.param_groups:
             yield from group["params"]
+
+
+def sweep(loss: Any) -> None:
+    """Add a batch's gradients to those of the parameters."""
+    if not isinstance(loss, Tensor):
+        raise TypeError(
+            f"Trainer: the loss of a batch is {loss!r:.60}; return a tensor, or a dict with a tensor under 'loss'. "
+            "Where step= makes the updates itself, pass optimizer=None"
+        )
+    if loss.ndim:
+        raise ValueError(f"Trainer: the loss of a batch has the shape {loss.shape}; take its mean: loss.mean()")
+    if not loss.requires_grad:
+        raise RuntimeError(
+            "Trainer: the loss rests on nothing that requires a gradient; was it detached, or made under no_grad?"
+        )
+    loss.backward()
+
+
+def figures_of(loss: Any) -> dict[str, Any]:
+    """What a step gives, a loss or figures by name, as figures."""
+    return dict(loss) if isinstance(loss, Mapping) else {"loss": loss}
+
+
+def swept(step: Callable[[Any, Any], Any], model: Any) -> Callable[[Any], dict[str, Any]]:
+    """A function of a batch that gives its figures, and adds its gradients."""
+
+    def of_batch(batch: Any) -> dict[str, Any]:
+        figures = figures_of(step(model, batch))
+        sweep(figures.get("loss"))
+        return figures
+
+    return of_batch
+
+
+def step_of(optimizer: Any) -> Callable[[], None]:
+    """The optimizer's step, after which there are no gradients."""
+
+    def step() -> None:
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return step

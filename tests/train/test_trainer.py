@@ -1,5 +1,7 @@
 """The trainer: the loop it stands for, the figures it gives, and going on as if nothing had happened."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -327,3 +329,25 @@ def test_a_leftover_batch_is_weighed_by_its_rows():
     loader = DataLoader(TensorDataset(X, Y), 3)
     expected = float(tg.mse_loss(trainer.model(X), Y))
     assert trainer.validate(loader)["loss"] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
+@pytest.mark.parametrize("more", [{}, {"accumulate": 2}, {"clip_norm": 0.1}])
+def test_a_compiled_training_gives_the_same_rows(more: dict[str, Any]) -> None:
+    rows = []
+    for compile in (False, True):
+        tg.random.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.BatchNorm1d(8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+        optimizer = tg.optim.Adam(model.parameters(), lr=0.01)
+        trainer = Trainer(model, optimizer, tg.mse_loss, compile=compile, **more)
+        rng = tg.random.Generator(0)
+        batches = [(rng.normal(size=(16, 3)), rng.normal(size=(16, 1))) for _ in range(6)]
+        trainer.fit(batches, batches[:1], epochs=4)
+        rows.append(
+            [row["train_loss"] for row in trainer.history] + [row["validation_loss"] for row in trainer.history]
+        )
+        if compile:
+            assert trainer.swept.reason is None
+            assert trainer.swept.replays >= 16
+            assert trainer.updates.step.replays >= 8
+    assert rows[0] == pytest.approx(rows[1], rel=1e-4)
