@@ -27,7 +27,7 @@ from types import (
     ModuleType,
     WrapperDescriptorType,
 )
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -36,6 +36,13 @@ from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.traced import Number, TracedArray
 from tensorgrad.random import Generator
 from tensorgrad.tape import Traced, _Mode
+
+
+class _Named(NamedTuple):
+    """Its field is of a type that has no public name."""
+
+    field: int
+
 
 VALUES = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), np.dtype, np.generic,
           range, slice, enum.Enum, re.Pattern, PurePath)  # fmt: skip
@@ -48,7 +55,7 @@ NOTES = {"_scopes", "_blocks"}  # what modules and optimizers note for themselve
 _USERS = {"recipes", "models", "train"}  # rooms of this package whose code is read as a user's
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType, np.ufunc, staticmethod, classmethod, property,
          GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType,
-         functools.cached_property, functools.partialmethod)  # fmt: skip
+         functools.cached_property, functools.partialmethod, type(_Named.field))  # fmt: skip
 
 
 class Holder:
@@ -220,6 +227,7 @@ class Reach:
         elif isinstance(thing, BuiltinFunctionType):
             owner = thing.__self__
             name = owner.__name__ if isinstance(owner, ModuleType) else getattr(thing, "__module__", None)
+            name = owner.__module__ if isinstance(owner, type) else name
             if not isinstance(owner, (ModuleType, type, type(None))) or str(name).partition(".")[0] not in _PURE:
                 raise UntraceableError(f"{path} is {thing.__qualname__}, whose answers may change from call to call")
             if isinstance(owner, ModuleType) and thing.__name__ in _EFFECTS:

@@ -87,7 +87,7 @@ def swept(step: Callable[[Any, Any], Any], model: Any) -> Callable[[Any], dict[s
     def of_batch(batch: Any) -> dict[str, Any]:
         figures = figures_of(step(model, batch))
         sweep(figures.get("loss"))
-        return figures
+        return {name: value.detach() if isinstance(value, Tensor) else value for name, value in figures.items()}
 
     return of_batch
 

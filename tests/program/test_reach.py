@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import random
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -86,6 +86,15 @@ def cases() -> list[Any]:
 def test_what_may_answer_otherwise_next_time_is_refused(step: Any, words: str) -> None:
     with pytest.raises(UntraceableError, match=words):
         Reach({"step": step})
+
+
+class Pair(NamedTuple):
+    left: Any
+    right: Any
+
+
+def test_a_step_may_make_named_tuples() -> None:
+    assert Reach({"step": lambda x: Pair(x, GLOBAL)}).tensors == {id(GLOBAL): GLOBAL}
 
 
 def test_a_holder_goes_back_to_what_it_was() -> None:
