@@ -233,16 +233,14 @@ def listing() -> str:
     return "\n".join([*lines, "goals: most of a peer's time, recorded as it runs / compiled"])
 
 
-def write(results: Sequence[dict[str, Any]], facts: Mapping[str, Any], settings: argparse.Namespace) -> None:
-    """A JSON file for each workload. What is not measured this time keeps its file."""
+def write(result: dict[str, Any], facts: Mapping[str, Any], settings: argparse.Namespace) -> None:
+    """The JSON file of a workload. What is not measured this time keeps its file."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     command = " ".join(["python", "benchmarks/workloads.py", *sys.argv[1:]])
     conditions = {"command": command, "threads": settings.threads, "seconds": settings.seconds, "machine": dict(facts)}
     conditions["clock"] = "processor" if settings.cpu else "wall"
-    for result in results:
-        path = settings.folder / f"{result['workload']}.json"
-        path.write_text(json.dumps({**result, **conditions}, indent=1) + "\n")
-    print(f"written to {settings.folder}")
+    path = settings.folder / f"{result['workload']}.json"
+    path.write_text(json.dumps({**result, **conditions}, indent=1) + "\n")
 
 
 def add_switches(parser: argparse.ArgumentParser) -> None:
@@ -284,9 +282,10 @@ def main(arguments: Sequence[str] | None = None) -> list[dict[str, Any]]:
             parser.error(str(error))
         facts = timing.machine("scipy", "torch", "jax", "autograd", "numba")
         names, told = installed(settings.engines), set[str]()
-        results = [run(workload, names, settings, told) for workload in chosen]
-        if settings.write:
-            write(results, facts, settings)
+        for workload in chosen:
+            results.append(run(workload, names, settings, told))
+            if settings.write:  # at once: a run of all of them takes long
+                write(results[-1], facts, settings)
     if settings.page or settings.write:
         import speed_page
 
