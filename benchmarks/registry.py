@@ -48,10 +48,20 @@ BEATEN = (None, 1.0)
 # torch.compile has no gradient of a gradient, and records LSTM as it runs.
 PLAIN = ("torch", "jax", "autograd")
 
+# New values go into the arrays that are there only once nothing can be refused any more; the numbers of each parameter's
+# update are checked in turn, so all but the last parameter's are written into fresh arrays and copied.
+UPDATES = "The updates of all parameters but the last are written into fresh arrays and copied."
+
 WORKLOADS = (
     Workload("W1", "1,000 ops on 4 numbers", "chain", {"length": 250}, {"length": 2}, {"torch": (0.40, 0.13)}),
     Workload(
-        "W2-64", "MLP step, batch 64", "mlp", {"batch": 64}, {"batch": 3, "widths": (5, 4, 3)}, {"torch": (1.1, 0.80)}
+        "W2-64",
+        "MLP step, batch 64",
+        "mlp",
+        {"batch": 64},
+        {"batch": 3, "widths": (5, 4, 3)},
+        {"torch": (1.1, 0.80)},
+        why={"tensorgrad-compiled, of torch": UPDATES},
     ),
     Workload(
         "W2-1024",
@@ -158,6 +168,7 @@ WORKLOADS = (
         {"tensors": 2, "elements": 5},
         {"torch": (0.75, 0.65), "torch-fused": (3.0, 2.5)},
         ("torch", "torch-fused", "jax", "autograd"),
+        why={f"tensorgrad-compiled, of {peer}": UPDATES for peer in ("torch", "torch-fused")},
     ),
 )
 
