@@ -48,9 +48,9 @@ BEATEN = (None, 1.0)
 # torch.compile has no gradient of a gradient, and records LSTM as it runs.
 PLAIN = ("torch", "jax", "autograd")
 
-# New values go into the arrays that are there only once nothing can be refused any more; the numbers of each parameter's
-# update are checked in turn, so all but the last parameter's are written into fresh arrays and copied.
-UPDATES = "The updates of all parameters but the last are written into fresh arrays and copied."
+# Seen in the programs: a fresh array for each moment and parameter, and a copy back.
+UPDATES = "Updates are written into fresh arrays and copied; how much of the time that is has not been measured."
+
 
 WORKLOADS = (
     Workload("W1", "1,000 ops on 4 numbers", "chain", {"length": 250}, {"length": 2}, {"torch": (0.40, 0.13)}),
