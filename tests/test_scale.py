@@ -263,6 +263,24 @@ def test_a_thousand_training_steps_hold_no_more_memory_than_one(without_collecto
     assert step().item() < first
 
 
+@pytest.mark.numpy_only(reason="programs are of NumPy calls")
+def test_compiled_steps_hold_no_more_memory_and_make_no_cycles(without_collector):
+    x = tg.asarray(np.ones((16, 8), "float32"))
+    w = leaf(np.linspace(-1, 1, 24).reshape(8, 3).astype("float32"))
+    optimizer = tg.optim.Adam([w], lr=0.01)
+
+    @tg.compile
+    def step(x):
+        optimizer.zero_grad()
+        loss = (tg.tanh(x @ w) ** 2).sum()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    assert_holds_no_more(lambda: step(x), 200)
+    assert step.replays > 600
+
+
 def test_steps_through_a_gradient_penalty_hold_no_more_memory(without_collector):
     w = leaf(np.linspace(-1, 1, 6).reshape(2, 3))
 

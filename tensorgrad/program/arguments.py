@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,51 +16,53 @@ from tensorgrad.tape import Traced
 def flattened(value: Any) -> tuple[list[Any], Any]:
     """The leaves of nested arguments, and a key that says how they are nested, and all of them but their values."""
     leaves: list[Any] = []
+    return leaves, _key_of(value, leaves)
 
-    def key_of(part: Any) -> Any:
-        if isinstance(part, Traced):
-            key = tensor_key(part)
-            if key is None or part.grad is not None:
-                raise UntraceableError(
-                    "an argument was recorded by an op, has a hook or a gradient, or is not in host memory; pass "
-                    "x.detach(), or what it was computed from"
-                )
-            leaves.append(part)
-            return key
-        if isinstance(part, np.ndarray):
-            if type(part) is not np.ndarray or part.dtype.kind not in "biufc":
-                raise UntraceableError(f"an argument is a {type(part).__name__} of {part.dtype}")
-            leaves.append(part)
-            return ("array", part.shape, part.dtype)
-        if isinstance(part, dict):
-            return ("dict", *[(key, key_of(each)) for key, each in part.items()])
-        if isinstance(part, (list, tuple)):
-            return (type(part), *[key_of(each) for each in part])
-        if isinstance(part, (float, complex)):
-            return (type(part), str(part))
-        if isinstance(part, VALUES) and not isinstance(part, slice):
-            return (type(part), part)
+
+# The functions that call themselves stand here and not within others, where each call would leave a reference cycle.
+
+
+def _key_of(part: Any, leaves: list[Any]) -> Any:
+    if isinstance(part, Traced):
+        key = tensor_key(part)
+        if key is None or part.grad is not None:
+            raise UntraceableError(
+                "an argument was recorded by an op, has a hook or a gradient, or is not in host memory; pass "
+                "x.detach(), or what it was computed from"
+            )
         leaves.append(part)
-        return ("object", id(part))
-
-    return leaves, key_of(value)
+        return key
+    if isinstance(part, np.ndarray):
+        if type(part) is not np.ndarray or part.dtype.kind not in "biufc":
+            raise UntraceableError(f"an argument is a {type(part).__name__} of {part.dtype}")
+        leaves.append(part)
+        return ("array", part.shape, part.dtype)
+    if isinstance(part, dict):
+        return ("dict", *[(key, _key_of(each, leaves)) for key, each in part.items()])
+    if isinstance(part, (list, tuple)):
+        return (type(part), *[_key_of(each, leaves) for each in part])
+    if isinstance(part, (float, complex)):
+        return (type(part), str(part))
+    if isinstance(part, VALUES) and not isinstance(part, slice):
+        return (type(part), part)
+    leaves.append(part)
+    return ("object", id(part))
 
 
 def rebuilt(value: Any, leaves: list[Any]) -> Any:
     """Nested arguments with other leaves."""
-    left = iter(leaves)
+    return _rebuilt(value, iter(leaves))
 
-    def build(part: Any) -> Any:
-        if isinstance(part, dict):
-            return {key: build(each) for key, each in part.items()}
-        if isinstance(part, (list, tuple)):
-            parts = [build(each) for each in part]
-            return parts if isinstance(part, list) else type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
-        if isinstance(part, VALUES) and not isinstance(part, slice):
-            return part
-        return next(left)
 
-    return build(value)
+def _rebuilt(part: Any, left: Iterator[Any]) -> Any:
+    if isinstance(part, dict):
+        return {key: _rebuilt(each, left) for key, each in part.items()}
+    if isinstance(part, (list, tuple)):
+        parts = [_rebuilt(each, left) for each in part]
+        return parts if isinstance(part, list) else type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+    if isinstance(part, VALUES) and not isinstance(part, slice):
+        return part
+    return next(left)
 
 
 __all__ = ["flattened", "rebuilt"]

@@ -74,26 +74,23 @@ def _swept_record(data: Any) -> Record:
     return record
 
 
-def built(template: Any, value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> Any:
+def built(part: Any, value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> Any:
     """What a template stands for, with the values of this call."""
-
-    def build(part: Any) -> Any:
-        if isinstance(part, Made):
-            return part.build(build(part.node))
-        if isinstance(part, Node):
-            return value_of(part)
-        if isinstance(part, Given):
-            return (tensor_at if part.whole else array_at)(part.source)
-        if isinstance(part, dict):
-            return {key: build(each) for key, each in part.items()}
-        if isinstance(part, list):
-            return [build(each) for each in part]
-        if isinstance(part, tuple):
-            parts = [build(each) for each in part]
-            return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
-        return part
-
-    return build(template)
+    given = (value_of, tensor_at, array_at)
+    if isinstance(part, Made):
+        return part.build(built(part.node, *given))
+    if isinstance(part, Node):
+        return value_of(part)
+    if isinstance(part, Given):
+        return (tensor_at if part.whole else array_at)(part.source)
+    if isinstance(part, dict):
+        return {key: built(each, *given) for key, each in part.items()}
+    if isinstance(part, list):
+        return [built(each, *given) for each in part]
+    if isinstance(part, tuple):
+        parts = [built(each, *given) for each in part]
+        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+    return part
 
 
 def nodes_of(template: Any) -> list[Node]:

@@ -13,6 +13,7 @@ import numpy as np
 from tensorgrad.backend.numpy_library import memory
 from tensorgrad.program.calls import Node, nodes_in
 from tensorgrad.program.effects import nodes_of
+from tensorgrad.program.homes import Order, checks_first, homes_of
 from tensorgrad.program.lifetimes import (
     FOR_EVER,
     VIEWS,
@@ -111,7 +112,7 @@ class Writer:
             self.outputs += nodes_of(change.what)
         self.outputs += nodes_of(recording.template)
         self.outputs = list(dict.fromkeys(self.outputs))
-        self.segments = segments_of(needed(recording.trace.nodes, self.outputs), block)
+        self.segments = segments_of(checks_first(needed(recording.trace.nodes, self.outputs)), block)
         self.nodes = [node for segment in self.segments for node in segment.nodes]
         self.position = {node.place: position for position, node in enumerate(self.nodes)}
         self.loop_of = {node.place: segment for segment in self.segments if segment.loop for node in segment.nodes}
@@ -123,7 +124,7 @@ class Writer:
         self.expiring: dict[int, list[int]] = {}
         for place, end in self.last.items():
             self.expiring.setdefault(end, []).append(place)
-        self.homes = self._homes()
+        self.homes = homes_of(recording, Order(self.nodes, self.position, self.loop_of, self.last))
 
     def _whole(self) -> set[int]:
         """Lines of loops whose values somebody outside of the loop needs, with all their rows."""
@@ -141,29 +142,6 @@ class Writer:
         if loop is None or (taken.place not in self.whole and self.loop_of.get(taken.place) is loop):
             return self.position[node.place]
         return self.end_of[id(loop)]
-
-    def _homes(self) -> dict[int, Node]:
-        """Lines that may write their value straight into the array it is meant for, with the input that this is."""
-        guards = [self.position[node.place] for node in self.nodes if node.kind == "guard" or is_checked(node)]
-        sources = {id(source): node for node, source in self.recording.inputs}
-        alive = {node.place: node for node in self.nodes}
-        counts: dict[int, int] = {}
-        for change in self.recording.changes:
-            for node in nodes_of(change.what):
-                counts[node.place] = counts.get(node.place, 0) + 1
-        for node in nodes_of(self.recording.template):
-            counts[node.place] = counts.get(node.place, 0) + 1
-        homes = {}
-        for change in self.recording.changes:
-            if change.kind != "write":
-                continue
-            node, target = change.what, sources[id(change.target)]
-            fits = is_elementwise(node) and node.shape == target.shape and node.dtype == target.dtype
-            late = node.place not in self.loop_of and max(guards, default=-1) < self.position[node.place]
-            free = target.place not in alive or self.last[target.place] <= self.position[node.place]
-            if fits and late and free and counts[node.place] == 1:
-                homes[node.place] = target
-        return homes
 
     # ── text ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -289,6 +267,9 @@ class Writer:
 
     def out_whole(self, node: Node) -> str:
         """The array for all rows of a value that is computed by blocks."""
+        home = self.homes.get(node.place)
+        if home is not None:
+            return f"v{home.place}"
         if self.last[node.place] == FOR_EVER:
             return self.names.of(Fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
         return self.keep(node, self.shelf.take(node.shape, node.dtype))

@@ -1,0 +1,106 @@
+"""Values that are written straight into the array they are meant for: no array of their own, and no copy.
+
+A program that does not fit finds out at a check, and must have changed nothing by then; so a value has a home only
+where all checks come before it. And nobody may look into the array later, or, in a loop, into rows still to come.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from tensorgrad.program.calls import Node
+from tensorgrad.program.effects import nodes_of
+from tensorgrad.program.lifetimes import FOR_EVER, is_checked, is_elementwise, is_fresh
+from tensorgrad.program.recording import Recording
+
+# Functions of numbers that never raise, so that they may run before checks that came before them.
+_HARMLESS = {
+    bool, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge, operator.add, operator.sub,
+    operator.mul, operator.neg, operator.pos, operator.abs,
+}  # fmt: skip
+
+
+def checks_first(nodes: list[Node]) -> list[Node]:
+    """The lines with those checks in front that rest on given numbers alone, such as the settings of an optimizer."""
+    movable: set[int] = set()
+    for node in nodes:
+        harmless = node.kind == "given" or (node.kind == "number" and node.function in _HARMLESS)
+        if (harmless or node.kind == "guard") and all(taken.place in movable for taken in node.takes()):
+            movable.add(node.place)
+    front: set[int] = set()
+    for node in reversed(nodes):
+        if node.place in movable and (node.kind == "guard" or node.place in front):
+            front |= {node.place, *[taken.place for taken in node.takes()]}
+    return [node for node in nodes if node.place in front] + [node for node in nodes if node.place not in front]
+
+
+class Order:
+    """When lines run: position by line, the segment of those in loops, and when memory is needed last."""
+
+    def __init__(self, nodes: Sequence[Node], position: Any, loop_of: Any, last: Any) -> None:
+        self.nodes, self.position, self.loop_of, self.last = nodes, position, loop_of, last
+        self.users: dict[int, list[Node]] = {}
+        for node in nodes:
+            for place in {taken.place for taken in node.takes()}:
+                self.users.setdefault(place, []).append(node)
+
+    def start(self, node: Node) -> int:
+        """When a line begins to run: with the first of its loop, where it is in one."""
+        loop = self.loop_of.get(node.place)
+        return int(self.position[node.place if loop is None else loop.nodes[0].place])
+
+    def uses(self, of: Node) -> list[tuple[Node, bool]]:
+        """The lines that look into the memory of a line's value, and whether they take it itself and no view."""
+        found, todo = [], [(of, True)]
+        while todo:
+            value, itself = todo.pop()
+            for user in self.users.get(value.place, ()):
+                found.append((user, itself and is_fresh(user)))
+                if not is_fresh(user):  # its value may be a view
+                    todo.append((user, False))
+        return found
+
+
+def homes_of(recording: Recording, order: Order) -> dict[int, Node]:
+    """Lines that may write their value into the array it is meant for, with the input that this is."""
+    guards = [
+        order.position[node.place]
+        for node in order.nodes
+        if node.kind == "guard" or (is_checked(node) and node.place not in order.loop_of)
+    ]
+    checked = max(guards, default=-1)
+    sources = {id(source): node for node, source in recording.inputs}
+    wanted: list[Node] = []
+    for change in recording.changes:
+        wanted += nodes_of(change.what)
+    wanted += nodes_of(recording.template)
+    homes = {}
+    for change in recording.changes:
+        if change.kind != "write":
+            continue
+        node, target = change.what, sources[id(change.target)]
+        fits = is_elementwise(node) and node.shape == target.shape and node.dtype == target.dtype
+        alone = sum(each is node for each in wanted) == 1
+        if fits and alone and checked < order.start(node) and _is_free(node, target, order):
+            homes[node.place] = target
+    return homes
+
+
+def _is_free(node: Node, target: Node, order: Order) -> bool:
+    """Whether nobody looks into the target after the line has run, or for rows that its loop has yet to come to."""
+    if order.last.get(target.place) == FOR_EVER:
+        return False
+    loop, now = order.loop_of.get(node.place), order.position[node.place]
+    for user, itself in order.uses(target):
+        if loop is not None and order.loop_of.get(user.place) is loop:
+            row_by_row = itself and is_elementwise(user) and user.shape == target.shape
+            if not row_by_row or order.position[user.place] > now:
+                return False
+        elif order.position[user.place] > now or (loop is not None and order.position[user.place] > order.start(node)):
+            return False
+    return True
+
+
+__all__ = ["Order", "checks_first", "homes_of"]
