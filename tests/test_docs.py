@@ -67,7 +67,7 @@ def test_python_on_a_page_is_an_example_that_runs(page):
 def test_the_readme_opens_with_the_two_commands():
     first, second = blocks(ROOT / "README.md", "sh")[:2]
     assert first == 'pip install -e ".[demo]" && tensorgrad train mlp\n'
-    assert second == 'pip install -e ".[demo,test]" && pytest\n'
+    assert second == 'pip install -e ".[demo,test]" && pytest -n 2\n'
 
 
 def test_the_readme_trains_something_in_twenty_lines():

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from tensorgrad.ops.activation import relu
+from tensorgrad.ops.arithmetic import pow
 from tensorgrad.ops.elementwise import abs, minimum, where
 from tensorgrad.ops.loss import matching, reduced
 from tensorgrad.ops.normalization import normalize
@@ -102,8 +103,8 @@ def _length(v: Any, p: float) -> Any:
         return sum(abs(v), axis=-1)
     if p == inf:
         return max(abs(v), axis=-1)
-    total = sum(abs(v) ** p, axis=-1)
-    return where(total == 0, 0.0, where(total == 0, 1.0, total) ** (1 / p))
+    total = sum(pow(abs(v), p), axis=-1)
+    return where(total == 0, 0.0, pow(where(total == 0, 1.0, total), 1 / p))
 
 
 def triplet_margin_loss(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import settle
+from tensorgrad.backend.buffers import release
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import Source, apply, built
@@ -184,6 +185,7 @@ class Compiled:
             self._programs.clear()
         result = recording.result
         recording.forget()
+        release()  # the arrays of eager steps: a program has its own
         return result
 
     def _eagerly(self, reason: str, args: Any, keywords: Any) -> Any:
