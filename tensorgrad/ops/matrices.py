@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import Array, get_default_dtype, to_numpy
-from tensorgrad.ops.arithmetic import equal
+from tensorgrad.ops.arithmetic import equal, pow
 from tensorgrad.ops.elementwise import abs, astype, conj, ones_like, real, sign, where, zeros_like
 from tensorgrad.ops.factorization import (
     adjoint,
@@ -59,7 +59,7 @@ def _floated(x: Any) -> Any:
 def _safe_power(x: Any, exponent: float) -> Any:
     """x ** exponent for x >= 0, with gradient 0 at 0."""
     zero = equal(x, 0.0)
-    return where(zero, inf if exponent < 0 else 0.0, where(zero, ones_like(x), x) ** exponent)
+    return where(zero, inf if exponent < 0 else 0.0, pow(where(zero, ones_like(x), x), exponent))
 
 
 def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: Any = "fro") -> Any:
