@@ -6,6 +6,7 @@ order of the pieces: results are the same for any number of threads.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from math import ceil, prod
 from typing import Any
@@ -31,11 +32,33 @@ class Segment:
         self.nodes, self.labels, self.loop = nodes, labels, loop
 
 
+class Blocks:
+    """Arrays of one block of rows, by shape and dtype: each thread takes its own, and one loop those of another."""
+
+    def __init__(self) -> None:
+        self.free: defaultdict[Any, list[Any]] = defaultdict(list)
+
+    def take(self, kinds: list[Any]) -> list[Any]:
+        """An array of each shape and dtype."""
+        found = []
+        for kind in kinds:
+            try:
+                found.append(self.free[kind].pop())  # one step of the interpreter: no other thread comes in between
+            except IndexError:
+                found.append(np.empty(*kind))
+        return found
+
+    def give(self, kinds: list[Any], arrays: list[Any]) -> None:
+        """Take them back."""
+        for kind, array in zip(kinds, arrays, strict=True):
+            self.free[kind].append(array)
+
+
 class Loop:
     """Runs a function over pieces of the rows, on all cores. Called with the function and what it reads and writes."""
 
-    def __init__(self, batch: int, rows: int, sums: list[Any]) -> None:
-        self.batch, self.rows = batch, rows
+    def __init__(self, batch: int, rows: int, sums: list[Any], blocks_of: Blocks) -> None:
+        self.batch, self.rows, self._blocks = batch, rows, blocks_of
         blocks = ceil(batch / rows)
         total = sum([prod(shape) * dtype.itemsize for _, shape, dtype in sums])
         count = max(1, min(_PIECES, _SUM_BYTES // max(1, total), blocks))
@@ -44,16 +67,12 @@ class Loop:
         self.sums = [[np.empty(shape, dtype) for _, shape, dtype in sums] for _ in self.pieces]
         self.functions = [function for function, *_ in sums]
         self.scratch: list[tuple[tuple[int, ...], Any]] = []  # shape and dtype of the arrays of a block
-        self.free: list[list[Any]] = []
 
     def __call__(self, function: Callable[..., None], *values: Any) -> None:
         def work(place: int) -> None:
-            try:
-                scratch = self.free.pop()
-            except IndexError:
-                scratch = [np.empty(shape, dtype) for shape, dtype in self.scratch]
+            scratch = self._blocks.take(self.scratch)
             function(*self.pieces[place], self.sums[place], scratch, *values)
-            self.free.append(scratch)
+            self._blocks.give(self.scratch, scratch)
 
         with one_thread():
             share(work, range(len(self.pieces)))
@@ -71,19 +90,19 @@ def segments_of(nodes: list[Node], block: int | None = None) -> list[Segment]:
     labels = choose(nodes, always=block is not None)
     if labels is None:
         return [Segment(nodes, None, None)] if nodes else []
-    segments = []
+    segments, blocks_of = [], Blocks()
     last = max([label.stage for label in labels.of.values()])
     for stage in range(last + 1):
         whole = [node for node in nodes if labels.of[node.place] == Label("C", stage)]
         inside = [node for node in nodes if labels.of[node.place].kind != "C" and labels.of[node.place].stage == stage]
         if inside:
-            segments.append(Segment(inside, labels, _loop(inside, labels, block)))
+            segments.append(Segment(inside, labels, _loop(inside, labels, block, blocks_of)))
         if whole:
             segments.append(Segment(whole, labels, None))
     return segments
 
 
-def _loop(nodes: list[Node], labels: Labels, block: int | None) -> Loop:
+def _loop(nodes: list[Node], labels: Labels, block: int | None, blocks_of: Blocks) -> Loop:
     of = labels.of
     widest = max(
         [prod(node.shape or ()) * node.dtype.itemsize // labels.batch for node in nodes if of[node.place].kind == "R"]
@@ -91,7 +110,7 @@ def _loop(nodes: list[Node], labels: Labels, block: int | None) -> Loop:
     )
     rows = block or 1 << max(0, (_BLOCK_BYTES // max(1, widest)).bit_length() - 1)
     sums = [(_adder(node), node.shape, node.dtype) for node in nodes if of[node.place].kind == "S"]
-    return Loop(labels.batch, rows, sums)
+    return Loop(labels.batch, rows, sums, blocks_of)
 
 
 def _adder(node: Node) -> Any:
@@ -260,4 +279,4 @@ class _LoopWriter:
         self.free.setdefault(self.loop.scratch[place], []).append(place)
 
 
-__all__ = ["Loop", "Segment", "segments_of", "write_loop"]
+__all__ = ["Blocks", "Loop", "Segment", "segments_of", "write_loop"]

@@ -121,6 +121,7 @@ class Writer:
         self.last = last_uses(self.nodes, self.outputs, self.use)
         self.buffers: dict[int, Any] = {}  # of lines whose value has an array of its own
         self.static: dict[int, Any] = {}  # of lines whose value is always in the same memory
+        self.loose: set[int] = set()  # lines whose value is another array in each call, to be let go of
         self.expiring: dict[int, list[int]] = {}
         for place, end in self.last.items():
             self.expiring.setdefault(end, []).append(place)
@@ -158,6 +159,8 @@ class Writer:
                     buffer = self.buffers.pop(place, None)
                     if buffer is not None:
                         self.shelf.give(buffer)
+                    elif place in self.loose:
+                        self.lines.append(f"del v{place}")
         head = f"def program({', '.join(f'v{node.place}' for node in inputs)}):"
         tail = f"return ({''.join(f'{self.name(node)}, ' for node in self.outputs)})"
         text = "\n".join([*self.functions, head, *[f"    {line}" for line in [*self.lines, tail]]]) + "\n"
@@ -200,6 +203,7 @@ class Writer:
             return
         if node.kind == "part":
             self.lines.append(f"v{node.place} = {self.text(node.args[0])}[{node.args[1]}]")
+            self.loose.add(node.place)
             if is_checked(node):
                 self.check_shape(node)
             return
@@ -216,6 +220,7 @@ class Writer:
             self.static[node.place] = view
         else:
             self.lines.append(f"v{node.place} = {function}({', '.join(arguments)})")
+            self.loose.add(node.place)
             if is_checked(node):
                 self.check_shape(node)
 

@@ -9,7 +9,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
-from tensorgrad.program.loops import Loop, segments_of
+from tensorgrad.program.loops import Blocks, Loop, segments_of
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
 from tensorgrad.program.writing import Writer
@@ -133,7 +133,7 @@ def test_sums_are_the_same_for_any_number_of_threads() -> None:
 
 def test_pieces_cover_all_rows_once() -> None:
     for batch, rows in [(1, 1), (10, 3), (100, 7), (1000, 1), (5, 100)]:
-        loop = Loop(batch, rows, [(np.add, (2,), np.dtype("float32"))])
+        loop = Loop(batch, rows, [(np.add, (2,), np.dtype("float32"))], Blocks())
         covered = [row for start, stop in loop.pieces for row in range(start, stop)]
         assert covered == list(range(batch))
         assert all(start % rows == 0 for start, _ in loop.pieces)
