@@ -8,6 +8,7 @@ call. What cannot be compared, such as an iterator, is refused, and so are calls
 from __future__ import annotations
 
 import builtins as _builtins
+import dataclasses
 import dis
 import enum
 import functools
@@ -220,7 +221,7 @@ class Reach:
         elif isinstance(thing, type):
             for kind in thing.__mro__:
                 if not _is_trusted(kind.__module__):
-                    names = [name for name in vars(kind) if name not in _CLASS_NOTES]
+                    names = [name for name in vars(kind) if name not in _CLASS_NOTES and not _is_generated(kind, name)]
                     self._todo.append((_Uses(vars(kind), tuple(names), kind.__qualname__), path))
         elif isinstance(thing, FunctionType):
             self._function(thing, path)
@@ -309,7 +310,22 @@ _CLASS_NOTES = {
     "__annotations__",
     "__slots__",
     "__abstractmethods__",
+    "__match_args__",
+    "__dataclass_fields__",
+    "__dataclass_params__",
 }
+_GENERATED = {
+    *("__init__", "__repr__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__hash__", "__setattr__"),
+    *("__delattr__", "__getstate__", "__setstate__", "__replace__"),
+}
+
+
+def _is_generated(kind: type, name: str) -> bool:
+    """Whether a method was written by `dataclass`: it does what the fields say, and these are compared."""
+    method = vars(kind)[name]
+    if name not in _GENERATED or not dataclasses.is_dataclass(kind) or not isinstance(method, FunctionType):
+        return False
+    return method.__code__.co_filename in ("<string>", dataclasses.__file__)
 
 
 def _none(thing: Any) -> tuple[()]:

@@ -8,6 +8,7 @@ import threading
 import warnings
 import weakref
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -462,3 +463,22 @@ def test_a_watched_step_runs_eagerly() -> None:
     compiled = tg.compile(lambda x: tg.log(x))
     with pytest.warns(tg.CompileWarning, match="watches"), tg.debug():
         compiled(tg.ones(2))
+
+
+def test_settings_in_a_dataclass_are_compared_field_by_field() -> None:
+    @dataclass
+    class Settings:
+        factor: int = 2
+        names: list[str] = field(default_factory=list)
+
+        def scaled(self, x: Any) -> Any:
+            return x * self.factor
+
+    settings = Settings()
+    step = tg.compile(lambda x: settings.scaled(x).sum())
+    x = tg.ones(3)
+    assert [step(x).item() for _ in range(3)] == [6.0] * 3
+    assert (step.traces, step.replays) == (1, 2)
+    settings.factor = 5
+    assert step(x).item() == 15.0
+    assert step.traces == 2
