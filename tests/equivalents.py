@@ -21,6 +21,11 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "return g * x2 * where(flat, 2.0, x1) ** (x2 - 1)",
     ): "any number but 0 will do: it is multiplied by an exponent of 0",
     (
+        "activation._elu_dx",
+        "return g * (above + (1 - above) * (alpha * exp(clip(x, None, 0.0))))",
+        "return g * (above + (1 - above) * (alpha * exp(clip(x, None, 1.0))))",
+    ): "any bound that keeps exp finite will do: above 0 it is multiplied by 0",
+    (
         "elementwise.abs.x",
         "g * sign(conj(x)) if x.dtype.kind == 'c' else g * sign(x)",
         "g * sign(conj(x))",
