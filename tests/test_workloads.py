@@ -184,8 +184,8 @@ def test_the_page_says_what_is_missed_and_why(programs):
     page = programs.speed_page.page(results)
     assert "| W3 | CNN step, batch 64 | 1,000 | 500 | 0.5 (0.5), goal 1.1 |" in page
     assert f"- W5, tensorgrad, of torch: 2 (2), goal 1.6 **missed**. {reason}" in page
-    page = programs.speed_page.page([result_of(programs, "W9", 2.0, 1.0)])
-    assert "- W9, tensorgrad, of torch: 2 (2), goal 1 **missed**. no reason is known yet" in page
+    other = programs.speed_page.page([result_of(programs, "W9", 2.0, 1.0)])
+    assert "- W9, tensorgrad, of torch: 2 (2), goal 1 **missed**. no reason is known yet" in other
     assert "eager 1, goal 0.45 **missed**" in page  # the peaks above are equal
     assert "| | step | tensorgrad" not in page
     assert "| W5 | GPT step, 4 layers of 128 | 1.33 / 0.733 |" in page
