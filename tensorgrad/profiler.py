@@ -21,6 +21,7 @@ from weakref import ref
 
 from tensorgrad.backend import is_array, library_among, memory_of
 from tensorgrad.costs import flops
+from tensorgrad.io import replacing
 from tensorgrad.tape import Leaf, Record, Traced, Watcher, add_hook, watching
 from tensorgrad.units import duration, in_bytes
 
@@ -161,11 +162,10 @@ class Profile:
         Modules are bars around the ops they ran; a counter shows how many bytes the tape keeps. The format is that of
         the Trace Event Format (Google, 2016): complete events, "X", in microseconds; counters, "C"; names, "M".
         """
-        written = Path(path)
-        written.parent.mkdir(parents=True, exist_ok=True)
         trace = {"traceEvents": list(self._trace()), "displayTimeUnit": "ms"}
-        written.write_text(json.dumps(trace), encoding="utf-8")
-        return written
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(trace), encoding="utf-8")
+        return Path(path)
 
     def _trace(self) -> Iterator[dict[str, Any]]:
         place = {"pid": os.getpid(), "tid": 1}

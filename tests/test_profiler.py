@@ -1,6 +1,7 @@
 """Profiles: every op once, nothing counted twice, a trace that viewers read, and no trace of it afterwards."""
 
 import json
+import os
 import threading
 import time
 from contextvars import copy_context
@@ -228,6 +229,17 @@ def test_a_trace_has_the_fields_of_its_format(tmp_path):
     counted = [each["args"]["bytes"] for each in events if each["ph"] == "C"]
     assert max(counted) == sum(each.kept for each in p.events)
     assert counted[-1] == 0, "the sweep has freed all"
+
+
+def test_a_trace_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    p, _, _ = profiled()
+    path = tmp_path / "trace.json"
+    path.write_text("{}")
+    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="the file that was there is as it was"):
+        p.export_chrome_trace(path)
+    assert path.read_text() == "{}"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_bars_of_a_trace_nest(tmp_path):

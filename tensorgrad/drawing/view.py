@@ -9,7 +9,6 @@ from __future__ import annotations
 import html
 import os
 import threading
-import uuid
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 from tensorgrad.drawing.dot import DIRECTIONS, dot, emphasised
 from tensorgrad.drawing.fold import folded
 from tensorgrad.drawing.graph import Graph, graph_of
+from tensorgrad.io import replacing
 from tensorgrad.tape import Tape, Traced
 
 PICTURES = ("svg", "png", "pdf")
@@ -240,12 +240,6 @@ def _brief(error: Exception) -> str:
 
 
 def _replace(path: Path, content: bytes) -> Path:
-    """Write a file whole: to a name of its own first, which then takes the place of `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
     return path

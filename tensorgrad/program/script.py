@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from tensorgrad.io import replacing
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import nodes_of
@@ -69,7 +71,9 @@ def source(step: Callable[..., Any], *args: Any, save: Any = None, **keywords: A
     except UntraceableError as reason:
         raise RuntimeError(f"source: the step cannot be written as a script: {reason}") from reason
     if save is not None:
-        np.savez(save, **script.values)
+        path = Path(save)
+        with replacing(path if path.suffix == ".npz" else path.with_name(f"{path.name}.npz")) as partial:
+            np.savez(partial, **script.values)
     return script.text
 
 

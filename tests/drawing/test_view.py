@@ -313,18 +313,18 @@ def test_a_renderer_may_fail_in_any_way(drawing, tmp_path, monkeypatch):
     assert "text/html" in drawing._repr_mimebundle_()
 
 
-@pytest.mark.parametrize("at", ["write_bytes", "replace"])
-def test_a_write_that_fails_leaves_the_old_file_and_no_other(drawing, tmp_path, monkeypatch, at):
+@pytest.mark.parametrize(("owner", "at"), [(Path, "write_bytes"), (os, "replace")], ids=["write_bytes", "replace"])
+def test_a_write_that_fails_leaves_the_old_file_and_no_other(drawing, tmp_path, monkeypatch, owner, at):
     path = tmp_path / "graph.dot"
     path.write_text("old")
-    real = getattr(Path, at)
+    real = getattr(owner, at)
 
-    def full(self, *args):
+    def full(*args):
         if at == "write_bytes":
-            real(self, args[0][:10])
+            real(args[0], args[1][:10])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, at, full)
+    monkeypatch.setattr(owner, at, full)
     with pytest.raises(OSError, match="No space left"):
         drawing.save(path)
     assert files(tmp_path) == ["graph.dot"]

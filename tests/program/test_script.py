@@ -65,6 +65,19 @@ def test_a_person_can_read_it() -> None:
     assert " @ " in text
 
 
+def test_what_went_in_is_saved_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tg.source(lambda x: x * 2, tg.ones(2), save=tmp_path / "inputs")  # as numpy.savez names it
+    assert np.load(tmp_path / "inputs.npz")["x"].tolist() == [1.0, 1.0]
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", fail)
+    with pytest.raises(OSError, match="the file that was there is as it was"):
+        tg.source(lambda x: x * 2, tg.zeros(3), save=tmp_path / "inputs.npz")
+    assert np.load(tmp_path / "inputs.npz")["x"].tolist() == [1.0, 1.0]
+
+
 def test_a_branch_not_taken_is_told(tmp_path: Path) -> None:
     text = tg.source(lambda x: x * 2 if x.sum() > 0 else x, tg.ones(2))
     np.savez(tmp_path / "inputs.npz", x=-np.ones(2, "float32"))
