@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import linecache
 from collections.abc import Callable
+from functools import partial
 from itertools import count
-from sys import getrefcount
+from math import prod
 from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend import buffers
 from tensorgrad.backend.numpy_library import memory
 from tensorgrad.program.calls import Node, nodes_in
 from tensorgrad.program.effects import nodes_of
@@ -260,7 +262,7 @@ class Writer:
         if home is not None:
             return f"v{home.place}"
         if self.last[node.place] == FOR_EVER:  # somebody outside may keep it: it gets an array of its own
-            return self.names.of(Fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
+            return self.names.of(fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
         if is_elementwise(node):
             for taken in node.takes():
                 buffer = self.buffers.get(taken.place)
@@ -276,7 +278,7 @@ class Writer:
         if home is not None:
             return f"v{home.place}"
         if self.last[node.place] == FOR_EVER:
-            return self.names.of(Fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
+            return self.names.of(fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
         return self.keep(node, self.shelf.take(node.shape, node.dtype))
 
     def keep(self, node: Node, buffer: Any) -> str:
@@ -284,36 +286,13 @@ class Writer:
         return self.names.of(buffer, f"b{len(self.names.values)}")
 
 
-class Fresh:
-    """The array of a result: one made for an earlier call that nobody else holds any more, or a new one."""
-
-    __slots__ = ("dtype", "made", "shape")
-
-    def __init__(self, shape: Any, dtype: Any) -> None:
-        self.shape, self.dtype = shape, dtype
-        self.made: list[Any] = []
-
-    def __call__(self) -> Any:
-        for place in range(len(self.made)):
-            if getrefcount(self.made[place]) == _ALONE:
-                return self.made[place]
-        array = np.empty(self.shape, self.dtype)
-        if array.nbytes >= _WORTH_KEEPING and len(self.made) < 2:  # a result is held until the next one is there
-            self.made.append(array)
-        return array
+def fresh(shape: Any, dtype: Any) -> Callable[[], Any]:
+    """What makes the array of a result: a new one, or, where it is large, one that nobody holds any more."""
+    large = prod(shape) * dtype.itemsize >= _WORTH_KEEPING
+    return partial(buffers.empty if large else np.empty, shape, dtype)
 
 
 _WORTH_KEEPING = 1 << 14  # bytes, below which NumPy's own cache of small arrays is as fast
-
-
-def _count_alone() -> int:
-    """What getrefcount says here of an array that nobody but a list holds."""
-    made = [np.empty(1)]
-    place = 0
-    return getrefcount(made[place])
-
-
-_ALONE = _count_alone()
 
 
 __all__ = ["MisfitError", "Writer"]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad.backend import buffers
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
-from tensorgrad.program.writing import Fresh, MisfitError, Writer, expect
+from tensorgrad.program.writing import MisfitError, Writer, expect, fresh
 
 pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
 
@@ -61,16 +62,22 @@ def test_an_element_is_taken_anew_in_each_call() -> None:
 
 
 def test_a_result_that_is_held_is_not_written_over() -> None:
-    fresh = Fresh((10000,), np.dtype("float32"))
-    first = fresh()
+    make = fresh((10007,), np.dtype("float32"))  # large enough for a shelf, and of nobody else's shape
+    first = make()
     view = first[1:]
-    second = fresh()
+    second = make()
     assert second is not first
     number = id(second)
     del second
-    assert id(fresh()) == number
+    assert id(make()) == number
     del first
-    assert fresh() is not view.base
+    assert make() is not view.base
+
+
+def test_results_are_new_where_counts_of_references_say_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(buffers, "_COUNTS_TELL", False)
+    make = fresh((10007,), np.dtype("float64"))
+    assert not buffers.is_on_shelf(make())
 
 
 def test_guards() -> None:
