@@ -7,6 +7,7 @@ composition is traced, so that its parts can be fused with what is around them.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from tensorgrad.backend import NUMPY, Library, add_library
 from tensorgrad.primitive import registry
 from tensorgrad.program.calls import UntraceableError, mapped
-from tensorgrad.program.traced import Trace, TracedArray, tracing
+from tensorgrad.program.traced import IN_ANOTHER_THREAD, Trace, TracedArray, tracing
 
 _ABOUT_DTYPES = frozenset({"isdtype", "finfo", "iinfo", "result_type", "can_cast", "broadcast_shapes"})
 _REDUCTIONS = {"prod": np.multiply, "max": np.maximum, "min": np.minimum, "all": np.logical_and, "any": np.logical_or}
@@ -27,7 +28,7 @@ _BY_VALUES = frozenset({"nonzero", "unique_all", "unique_counts", "unique_invers
 def _trace() -> Trace:
     trace = tracing.get()
     if trace is None:
-        raise RuntimeError("a traced array was used after its step had ended")
+        raise RuntimeError(f"{IN_ANOTHER_THREAD}. Or a traced array was kept, and used after its step had ended")
     return trace
 
 
@@ -143,15 +144,15 @@ LIBRARY = Library("traced", "cpu", TracedArray, namespace, _from_numpy, lambda a
 add_library(LIBRARY)
 
 
-def keep_kernels_whole(whole: bool = True) -> None:
-    """Have every op with a kernel for NumPy called as that kernel, in one piece; without `whole`, those of indices."""
+# Whether ops with a kernel for NumPy are called as that kernel, in one piece, or, as a script needs them, in parts.
+kernels_whole: ContextVar[bool] = ContextVar("kernels_whole", default=True)
+
+
+def add_kernels() -> None:
+    """Give every op with a kernel for NumPy one for traced arrays."""
     for op in registry.values():
-        if not whole and op.name not in _OF_INDICES:
-            op.kernels.pop(LIBRARY.name, None)
-            continue
         fast = op.kernels.get(NUMPY.name)
-        known = op.kernels.get(LIBRARY.name)
-        if fast is not None and getattr(known, "kernel", None) is not fast:
+        if fast is not None and getattr(op.kernels.get(LIBRARY.name), "kernel", None) is not fast:
             op.kernels[LIBRARY.name] = _whole(op, fast)
 
 
@@ -165,10 +166,12 @@ def _whole(op: Any, fast: Callable[..., Any]) -> Callable[..., Any]:
     kernel.__name__, kernel.__module__ = op.name, fast.__module__
 
     def call(xp: Any, *args: Any, **keywords: Any) -> Any:
-        return _trace().call(kernel, args, keywords, op)
+        if op.name in _OF_INDICES or kernels_whole.get():
+            return _trace().call(kernel, args, keywords, op)
+        return op.composition(xp, *args, **keywords)
 
     call.kernel = fast  # type: ignore[attr-defined]
     return call
 
 
-__all__ = ["LIBRARY", "keep_kernels_whole", "namespace"]
+__all__ = ["LIBRARY", "add_kernels", "kernels_whole", "namespace"]

@@ -16,7 +16,7 @@ from tensorgrad.backend import memory_of, stand_in
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
 from tensorgrad.program.guards import Guards, number_kind
-from tensorgrad.program.namespace import LIBRARY, keep_kernels_whole
+from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
 from tensorgrad.program.reach import VALUES, Holder, Reach
 from tensorgrad.program.traced import Number, Trace, TracedArray, tracing
 from tensorgrad.random import Generator, default_generator, draws_seen
@@ -67,14 +67,16 @@ class Recording:
         self.result = self._run(step, rebuild)
 
     def _run(self, step: Callable[..., Any], rebuild: Callable[[list[Any]], Any]) -> Any:
-        keep_kernels_whole(self._whole_kernels)
+        add_kernels()
         before = [(each, each.data, each.record, each.grad) for each, _ in self._tensors.values()]
         try:
             args, keywords = rebuild(self._exchange())
             tokens = tracing.set(self.trace), stand_in.set(LIBRARY), draws_seen.set(self._draw)
+            whole = kernels_whole.set(self._whole_kernels)
             try:
                 result = step(*args, **keywords)
             finally:
+                kernels_whole.reset(whole)
                 tracing.reset(tokens[0])
                 stand_in.reset(tokens[1])
                 draws_seen.reset(tokens[2])

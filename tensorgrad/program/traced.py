@@ -12,6 +12,7 @@ import math
 import operator
 from collections.abc import Callable
 from contextvars import ContextVar
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -311,6 +312,12 @@ for _name in ("floor", "ceil", "trunc"):
     setattr(Number, f"__{_name}__", _unary(getattr(math, _name)))
 
 
+IN_ANOTHER_THREAD = (
+    "tg.compile: a tensor was used here while another thread traced a step that can see it. Call the step once, "
+    "before the threads begin, or give each thread tensors of its own"
+)
+
+
 class Trace:
     """The lines written down so far. namespace: the functions of traced arrays, which stand a room above."""
 
@@ -318,9 +325,12 @@ class Trace:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self._thread = get_ident()
 
     def add(self, kind: str, function: Any = None, args: Any = (), keywords: Any = None, value: Any = None) -> Node:
-        """Write down a line."""
+        """Write down a line. Raises RuntimeError in another thread, which meets traced arrays in shared tensors."""
+        if get_ident() != self._thread:
+            raise RuntimeError(IN_ANOTHER_THREAD)
         scope = current()
         node = Node(kind, len(self.nodes), function, args, keywords, value, "" if scope is None else scope.name)
         self.nodes.append(node)

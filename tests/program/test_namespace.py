@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from tensorgrad.backend import NUMPY, library_among
 from tensorgrad.primitive import registry
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.namespace import LIBRARY, keep_kernels_whole, namespace
+from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole, namespace
 from tensorgrad.program.traced import Trace, tracing
 
 
@@ -51,17 +52,30 @@ def test_what_rests_on_no_input_is_a_constant() -> None:
     assert {node.kind for node in trace.nodes} == {"constant"}
 
 
-def test_a_kernel_of_numpys_own_stays_one_call() -> None:
-    keep_kernels_whole()
+def correlated(trace: Trace) -> Any:
+    add_kernels()
     op = next(each for each in registry.values() if each.name == "correlate_windows")
     x, weight = np.ones((1, 1, 3, 3), "float32"), np.ones((1, 1, 2, 2), "float32")
     geometry = ((1, 1), ((0, 0), (0, 0)), (1, 1), 1)
-    found, trace = under_trace(
-        lambda trace: op.kernels[LIBRARY.name](namespace, trace.input(x), trace.input(weight), *geometry)
-    )
+    return op.kernels[LIBRARY.name](namespace, trace.input(x), trace.input(weight), *geometry)
+
+
+def test_a_kernel_of_numpys_own_stays_one_call() -> None:
+    found, trace = under_trace(correlated)
     assert found.shape == (1, 1, 2, 2)
     assert [node.kind for node in trace.nodes] == ["input", "input", "call"]
-    assert trace.nodes[-1].op is op
+    assert trace.nodes[-1].op is registry["tensorgrad.ops.convolution.correlate_windows"]
+
+
+def test_a_thread_that_wants_kernels_in_parts_takes_them_from_no_other() -> None:
+    def in_parts() -> list[Any]:
+        kernels_whole.set(False)  # of this thread's context
+        return under_trace(correlated)[1].nodes
+
+    with ThreadPoolExecutor(1) as threads:
+        parts = threads.submit(in_parts).result()
+    assert len(parts) > 3
+    assert len(under_trace(correlated)[1].nodes) == 3
 
 
 def test_shapes_that_rest_on_values_are_refused() -> None:

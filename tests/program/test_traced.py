@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tensorgrad as tg
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.traced import Trace, TracedArray
 
@@ -96,3 +98,12 @@ def test_results_that_a_program_cannot_hold_are_refused() -> None:
     with pytest.raises(UntraceableError, match="not traced"):
         np.add(x, 1, out=np.empty(1, "float32"))
     assert np.shape(x) == (1,)
+
+
+def test_another_thread_is_told_that_a_step_is_being_traced() -> None:
+    x = traced([1.0, 2.0])
+    with ThreadPoolExecutor(1) as threads:
+        for use in (lambda: x * 2, lambda: x.sum(), lambda: tg.exp(x)):
+            with pytest.raises(RuntimeError, match=r"tg\.compile: .* another thread traced"):
+                threads.submit(use).result()
+    assert len(x.trace.nodes) == 1
