@@ -12,7 +12,7 @@ from tensorgrad.tensor import Tensor
 class Updates:
     """Gradients of `accumulate` batches, averaged, clipped, and given to the optimizer.
 
-    pending: how many batches have been swept since the last step.
+    pending: how many batches have been swept since the last step, as whoever sweeps counts them.
     """
 
     def __init__(self, optimizer: Any, accumulate: int, clip_norm: float | None, clip_value: float | None) -> None:
@@ -27,11 +27,6 @@ class Updates:
         self.clip_norm, self.clip_value = clip_norm, clip_value
         self.pending = 0
         self.step = step_of(optimizer)
-
-    def sweep(self, loss: Any) -> None:
-        """Add a batch's gradients to those that wait for the step."""
-        sweep(loss)
-        self.pending += 1
 
     def average(self) -> None:
         """Make the sum of the waiting gradients their mean."""
