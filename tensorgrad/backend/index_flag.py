@@ -1,0 +1,34 @@
+"""Whether a kernel has met an index that is not there: a flag on each device, which waits until somebody looks.
+
+A GPU cannot raise, and to ask it after each call would make the host wait for it. So kernels that read by an index
+write down one that they could not follow, and read nothing. `check` brings the flags to the host; it is called where
+the host waits anyway, and by `tensorgrad.debug` after each op.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tensorgrad.backend.libraries import to_numpy
+
+_flags: dict[str, Any] = {}
+
+
+def index_flag(xp: Any, like: Any) -> Any:
+    """The flag on the device of an array: whether it is raised, the index, and the size of its axis.   -> (3,) int64"""
+    place = str(like.device)
+    if place not in _flags:
+        _flags[place] = xp.zeros(3, dtype=xp.int64, device=like.device)
+    return _flags[place]
+
+
+def check() -> None:
+    """Raise IndexError where a flag is raised, and lower it. Waits for the devices that have a flag."""
+    for flag in _flags.values():
+        raised, index, size = to_numpy(flag).tolist()
+        if raised:
+            flag[...] = 0
+            raise IndexError(
+                f"index {index} is out of bounds for an axis with size {size}; an op on a GPU met it some time ago, "
+                "and tensorgrad.debug() finds which one"
+            )
