@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
+from tensorgrad.backend import SETTINGS, NoDeviceError, device_named
 from tensorgrad.backend.memory_policy import keep_freed_memory
 from tensorgrad.data import DataFileError, DataNotFoundError
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
@@ -104,7 +105,7 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("--data", metavar="DIR", help="where data sets are (default: TENSORGRAD_DATA, then the cache)")
     each.add_argument("--seed", type=natural, metavar="N", help="the first seed (default: 0)")
     each.add_argument("--seeds", type=positive, metavar="N", help="train with N seeds; print the median (default: 1)")
-    each.add_argument("--device", metavar="NAME", help="where tensors live: cpu or strict (default: cpu)")
+    each.add_argument("--device", metavar="NAME", help="where tensors live: cpu, cuda or strict (default: cpu)")
     each.add_argument("--out", metavar="DIR", help="where run folders go (default: runs)")
     each.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, to the same end")
     each.add_argument("--minutes", type=float, metavar="M", help="pause after so many, with a checkpoint; status 3")
@@ -116,7 +117,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     each.add_argument("folder", metavar="RUN", help="the run folder")
     each.add_argument("--data", metavar="DIR", help="where data sets are (default: TENSORGRAD_DATA, then the cache)")
-    each.add_argument("--device", metavar="NAME", help="where tensors live: cpu or strict (default: cpu)")
+    each.add_argument("--device", metavar="NAME", help="where tensors live: cpu, cuda or strict (default: cpu)")
     each.set_defaults(run=evaluate)
 
     each = commands.add_parser(
@@ -145,7 +146,7 @@ def build_parser() -> argparse.ArgumentParser:
         help="prove the ops",
         description="Put ops through the laws; status 1 where one is broken.",
     )
-    each.add_argument("--backend", choices=("numpy", "strict"), default="numpy", help="default: numpy")
+    each.add_argument("--backend", choices=tuple(SETTINGS), default="numpy", help="default: numpy")
     each.add_argument("--order", type=int, choices=(1, 2), default=2, help="of derivatives (default: 2)")
     each.add_argument("--draws", type=positive, metavar="N", help="random inputs per case (default: the profile's)")
     each.add_argument("names", nargs="*", metavar="NAME", help="ops or cases; all of them by default")
@@ -193,10 +194,17 @@ class RefusedError(Exception):
 def surroundings(options: argparse.Namespace) -> Iterator[None]:
     """The device and the data folder of the options hold inside the block."""
     device, data = getattr(options, "device", None), getattr(options, "data", None)
-    wanted = {"TENSORGRAD_BACKEND": "numpy" if device == "cpu" else device, "TENSORGRAD_DATA": data}
+    chosen = "cuda:0" if device == "cuda" else device
+    library = next((name for name, its in SETTINGS.items() if its == chosen), None)
+    wanted = {"TENSORGRAD_BACKEND": library, "TENSORGRAD_DATA": data}
     before = {name: os.environ.get(name) for name in wanted}
-    if device not in (None, "cpu", "strict"):
-        raise RefusedError(f"there is no device {device!r} here; devices: cpu, strict")
+    if device is not None and library is None:
+        raise RefusedError(f"there is no device {device!r} here; devices: {', '.join(SETTINGS.values())}")
+    if device is not None:
+        try:
+            device_named(device)
+        except NoDeviceError as missing:
+            raise RefusedError(str(missing)) from None
     if data is not None and not Path(data).is_dir():
         raise RefusedError(f"--data {data}: there is no such folder")
     try:

@@ -23,7 +23,6 @@ Kernel = Callable[..., Any]
 Rule = Callable[..., Any]
 
 RESERVED = frozenset({"out", "isinstance", "tuple", "any", "zip"})  # what call bodies and rules say by these names
-LIBRARIES = ("numpy", "array_api", "cupy")  # whose own kinds of error are explained as the standard ones
 # How the sweep calls a rule: see `Op.rules`.
 IDENTITY, NOTHING, ONE, TWO, GATHER, PARTS, READY = range(7)
 
@@ -216,7 +215,10 @@ class Op:
         kernel = self.kernel_for(library.name)
         if library is NUMPY and self.in_blocks:  # a number is the first operand, and a large array perhaps another
             return values, backend.wide(lambda *arrays: self.run(NUMPY.namespace, arrays, kernel), *values)
-        return values, self.run(library.namespace, values, kernel)
+        if library.beside is None:
+            return values, self.run(library.namespace, values, kernel)
+        with library.beside(next(each for each in self.array_values(values) if type(each) is library.array_type)):
+            return values, self.run(library.namespace, values, kernel)
 
     def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """NumPy gave another dtype than the first operand's: run again if an integer array was the reason."""
@@ -273,7 +275,7 @@ class Op:
         head = text if text.startswith(f"{self.title}:") else f"{self.title}: {text}"
         kinds = (ValueError, IndexError, TypeError, NotImplementedError, ZeroDivisionError)
         family = next((kind for kind in kinds if isinstance(error, kind)), None)
-        if family is None or not (type(error) in kinds or type(error).__module__.startswith(LIBRARIES)):
+        if family is None or not (type(error) in kinds or type(error).__module__.startswith(backend.ERROR_HOMES)):
             error.add_note(f"in the op {self.title}, called with {given}")
             return error
         return family(f"{head}; called with {given}{self._advice(text, values)}")

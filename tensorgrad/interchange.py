@@ -83,7 +83,7 @@ class UfuncDoor:
     """The attribute `__array_ufunc__`.
 
     NumPy looks it up on the class and gets a function, so that a ufunc called on a tensor can raise an error that
-    names ours. Other libraries (CuPy) look it up on the object and get None, which leaves the operator to us.
+    names ours. Libraries of other devices look it up on the object and get None, which leaves the operator to us.
     """
 
     def __get__(self, instance: Any, owner: Any) -> Any:

@@ -92,7 +92,7 @@ class Generator:
             seed = int.from_bytes(os.urandom(_KEY_BITS // 8), "little")
         self._key = _integer_below(seed, _KEY_BITS, "Generator", "seed")
         self._counter = 0
-        self._device = None if device is None else backend.on_device(device).device
+        self._device = None if device is None else backend.device_named(device)
 
     @property
     def device(self) -> str:
@@ -432,7 +432,7 @@ class TorchGenerator:
     def __init__(self, seed: int, device: str | None = None) -> None:
         self._bits = np.random.RandomState(_integer_below(seed, 64, "TorchGenerator", "seed") & 0xFFFFFFFF)
         self._second: float | None = None  # the sine of the last pair, when a draw below 16 values ended on its cosine
-        self._device = None if device is None else backend.on_device(device).device
+        self._device = None if device is None else backend.device_named(device)
 
     @property
     def device(self) -> str:

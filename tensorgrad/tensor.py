@@ -210,9 +210,33 @@ class Tensor(Traced):
         """The values as nested lists of Python numbers."""
         return backend.to_numpy(self.data).tolist()
 
+    def to(self, *where: Any, device: str | None = None, dtype: Any = None, copy: bool = False) -> Tensor:
+        """The values on another device, in another dtype, or both; recorded, so gradients come back.   (...) -> (...)
+
+        where: a device ("cpu", "cuda", "cuda:1"), a dtype, or both; or by keyword. A tensor that is so already comes
+        back itself, unless `copy`. Raises ValueError for an unknown device, and NoDeviceError for a GPU that cannot be
+        used, saying what is missing.
+
+        >>> import tensorgrad as tg
+        >>> tg.asarray([1.0, 2.0]).to("cpu", tg.float64)
+        Tensor([1., 2.], dtype=float64)
+        """
+        there, kind = backend.destination(where, device, dtype)
+        moved: Tensor = ops.asarray(self, dtype=None if kind == self.dtype else kind, device=there, copy=copy)
+        return moved
+
+    def cpu(self) -> Tensor:
+        """The values in host memory; recorded, so gradients come back."""
+        return self.to("cpu")
+
+    def cuda(self, index: int = 0) -> Tensor:
+        """The values on a GPU; recorded, so gradients come back. Raises NoDeviceError where there is none."""
+        return self.to(f"cuda:{index}")
+
     def to_device(self, device: str, /, *, stream: Any = None) -> Tensor:
-        """The values on another device; the move is recorded, so gradients come back."""
-        moved: Tensor = self if device == self.device else ops.to_device(self, device, self.device)
+        """The values on another device, by the array API's name for `to`."""
+        here, there = self.device, backend.device_named(device)
+        moved: Tensor = self if there == here else ops.to_device(self, there, here)
         return moved
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:

@@ -171,7 +171,7 @@ def test_device_and_data_hold_while_the_command_runs(calls, monkeypatch, tmp_pat
         (["--set", "epochs=many"], "epochs=many: expected a value like 10"),
         (["--preset", "huge"], "fake has no preset 'huge'; it has quick"),
         (["--resume", "run", "--seed", "3"], "--seed does not go with --resume: the run has its own, in run.json"),
-        (["--device", "toaster"], "there is no device 'toaster' here; devices: cpu, strict"),
+        (["--device", "toaster"], "there is no device 'toaster' here; devices: cpu, strict, cuda:0"),
         (["--data", "nowhere"], "--data nowhere: there is no such folder"),
     ],
 )

@@ -38,7 +38,7 @@ def test_creation_takes_dtype_device_and_requires_grad(name):
     assert p.grad.tolist() == tg.full(p.shape, 2.0).tolist()
     with pytest.raises(TypeError, match="requires_grad: a int64 tensor"):
         MAKERS[name](dtype="int64", requires_grad=True)
-    with pytest.raises(ValueError, match="there is no device 'gpu' here; devices: 'cpu', 'strict'"):
+    with pytest.raises(ValueError, match="there is no device 'gpu' here; devices: 'cpu', 'cuda', 'strict'"):
         MAKERS[name](device="gpu")
 
 

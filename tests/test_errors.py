@@ -383,13 +383,13 @@ ERRORS = [
         "device",
         lambda x: x.to_device("gpu"),
         ValueError,
-        "to_device: there is no device 'gpu' here; devices: 'cpu', 'strict'; called with...",
+        "there is no device 'gpu' here; devices: 'cpu', 'cuda', 'strict'",
     ),
     (
         "two devices",
         lambda x: x * tg.ones(3, device=ELSEWHERE),
         TypeError,
-        f"multiply: arrays on two devices, '{HERE}' and '{ELSEWHERE}'; move one of them: x.to_device('{HERE}'); "
+        f"multiply: arrays on two devices, '{HERE}' and '{ELSEWHERE}'; move one of them: x.to('{HERE}'); "
         "called with x1 float32[3]..., x2 float32[3]...",
     ),
     # sweeps

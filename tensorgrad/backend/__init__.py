@@ -31,12 +31,17 @@ from tensorgrad.backend.dtypes import (
 )
 from tensorgrad.backend.kernels import kernel, kernels_of
 from tensorgrad.backend.libraries import (
+    ERROR_HOMES,
     NUMPY,
+    SETTINGS,
     Array,
     Library,
     add_library,
     as_array,
+    beside,
     default_device,
+    destination,
+    device_named,
     device_of,
     is_array,
     item,
@@ -51,19 +56,26 @@ from tensorgrad.backend.libraries import (
     stand_in,
     to_numpy,
 )
+from tensorgrad.backend.probe import NoDeviceError
 from tensorgrad.backend.workers import get_num_threads, set_num_threads, share, threads
 
 __all__ = [
+    "ERROR_HOMES",
     "LARGE",
     "NUMPY",
+    "SETTINGS",
     "Array",
     "Library",
+    "NoDeviceError",
     "add_into",
     "add_library",
     "as_array",
     "as_dtype",
+    "beside",
     "complex_of",
     "default_device",
+    "destination",
+    "device_named",
     "device_of",
     "empty",
     "get_default_dtype",

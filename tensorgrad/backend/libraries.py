@@ -7,28 +7,35 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgrad.backend import numpy_library
+from tensorgrad.backend import numpy_library, probe
 from tensorgrad.backend.dtypes import natural
 
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
 
 
 class Library(NamedTuple):
-    """One array library: its namespace, its device, and the ways to it and back."""
+    """One array library: its namespace, its devices, and the ways to them and back."""
 
     name: str
-    device: str
+    device: str  # where its arrays are if nobody says otherwise
     array_type: type
     namespace: Any
     from_numpy: Callable[[Any], Array]
     to_numpy: Callable[[Array], Any]
     memory: Callable[[Array], Any]  # the object whose memory an array looks into
+    # Of a library with several devices alone:
+    devices: tuple[str, ...] = ()
+    device_of: Callable[[Array], str] | None = None
+    to_device: Callable[[Array, str], Array] | None = None  # its own array, or an ndarray, on one of its devices
+    # A context in which what is computed lies beside an array; None where results lie beside operands by themselves.
+    beside: Callable[[Array], AbstractContextManager[Any]] | None = None
 
 
 NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray, np.asarray, numpy_library.memory)
@@ -55,33 +62,108 @@ def _strict() -> Library:
         strict.from_numpy,
         strict.to_numpy,
         strict.memory,
+        strict.DEVICES,
+        strict.device_of,
+        strict.to_device,
     )
 
 
-_loaders: dict[str, Callable[[], Library]] = {"strict": _strict}  # devices whose library is imported at first use
+def _cuda() -> Library:
+    probe.require()
+    from tensorgrad.backend import cupy_library as cuda
+
+    return Library(
+        "cupy",
+        cuda.DEVICE,
+        cuda.array_type,
+        cuda.namespace,
+        cuda.from_numpy,
+        cuda.to_numpy,
+        cuda.memory,
+        cuda.devices(),
+        cuda.device_of,
+        cuda.to_device,
+        cuda.beside,
+    )
+
+
+# Devices whose library is imported at first use, and the modules whose arrays are known by then.
+_loaders: dict[str, Callable[[], Library]] = {"strict": _strict, "cuda": _cuda}
+_homes = {"cupy": "cuda"}
+SETTINGS = {"numpy": NUMPY.device, "strict": "strict", "cupy": "cuda:0"}  # TENSORGRAD_BACKEND, and what it stands for
+# The modules whose own kinds of error are explained as the standard ones.
+ERROR_HOMES = ("numpy", "array_api", "cupy")
 
 
 def default_device() -> str:
-    """The device of tensors made without `device=`: "cpu", or "strict" under TENSORGRAD_BACKEND=strict."""
+    """The device of tensors made without `device=`: "cpu", or what TENSORGRAD_BACKEND says: "strict", "cupy"."""
     chosen = os.environ.get("TENSORGRAD_BACKEND", "numpy")
-    if chosen not in ("numpy", "strict"):
-        raise ValueError(f"TENSORGRAD_BACKEND is {chosen!r}; it may be 'numpy' or 'strict'")
-    return NUMPY.device if chosen == "numpy" else chosen
+    if chosen not in SETTINGS:
+        *others, last = map(repr, SETTINGS)
+        raise ValueError(f"TENSORGRAD_BACKEND is {chosen!r}; it may be {', '.join(others)} or {last}")
+    return SETTINGS[chosen]
 
 
 def on_device(device: Any = None) -> Library:
-    """The library that serves a device. Raises ValueError, naming the devices there are."""
-    name = default_device() if device is None else device
-    library = _by_device.get(name)
+    """The library that serves a device.
+
+    Raises ValueError, naming the devices there are, and NoDeviceError where a GPU cannot be used.
+    """
+    library = _by_device.get(default_device() if device is None else device)
     if library is None:
-        if name not in _loaders:
-            known = ", ".join(map(repr, sorted({*_by_device, *_loaders})))
+        return _by_device[device_named(device)]
+    return (stand_in.get() or NUMPY) if library is NUMPY else library
+
+
+def device_named(device: Any = None) -> str:
+    """A device by its full name: "cuda:0" for "cuda", the default one for None. Raises as `on_device`."""
+    name = default_device() if device is None else device
+    if not isinstance(name, str) and hasattr(name, "id"):  # as an array of the GPU's library names its device
+        name = f"cuda:{name.id}"
+    name = f"{name}:0" if name == "cuda" else name
+    if name not in _by_device:
+        kind = name.partition(":")[0] if isinstance(name, str) else None
+        if kind not in _loaders:
+            known = ", ".join(map(repr, sorted({*(each.partition(":")[0] for each in _by_device), *_loaders})))
             raise ValueError(f"there is no device {name!r} here; devices: {known}")
-        library = _loaders[name]()
-        _by_device[name] = _by_type[library.array_type] = library
-    elif library is NUMPY:
-        return stand_in.get() or NUMPY
-    return library
+        library = _loaders[kind]()
+        _by_type[library.array_type] = library
+        _by_device.update(dict.fromkeys(library.devices, library))
+        if name not in _by_device:
+            there = ", ".join(map(repr, library.devices))
+            raise ValueError(f"there is no device {name!r} here; of this kind there are: {there}")
+    return name
+
+
+def destination(where: Iterable[Any], device: Any = None, dtype: Any = None) -> tuple[str | None, Any]:
+    """The device and the dtype that `x.to(...)` names, by place in any order or by keyword; None for what stays.
+
+    Raises TypeError for what is neither, and for two of a kind.
+    """
+    found: list[Any] = [device, dtype]
+    for each in where:
+        name = each.partition(":")[0] if isinstance(each, str) else None
+        is_device = name in _KINDS or (isinstance(each, str) and not _names_dtype(each))
+        if found[not is_device] is not None:
+            raise TypeError(
+                f"to: two {'devices' if is_device else 'dtypes'} are named, {found[not is_device]} and {each}"
+            )
+        found[not is_device] = each
+    return (
+        None if found[0] is None else device_named(found[0]),
+        None if found[1] is None else np.dtype(found[1]),
+    )
+
+
+_KINDS = frozenset({NUMPY.device, *_loaders})
+
+
+def _names_dtype(text: str) -> bool:
+    try:
+        np.dtype(text)
+    except TypeError:
+        return False
+    return True
 
 
 def add_library(library: Library) -> None:
@@ -92,8 +174,13 @@ def add_library(library: Library) -> None:
 def library_of(value: Any) -> Library | None:
     """The library whose array `value` is; None for anything that is not an array."""
     library = _by_type.get(type(value))
-    if library is None and isinstance(value, (np.ndarray, np.generic)):
-        return NUMPY
+    if library is None:
+        if isinstance(value, (np.ndarray, np.generic)):
+            return NUMPY
+        device = _homes.get(type(value).__module__)  # an array from outside, whose library nobody has asked for yet
+        if device is not None and hasattr(value, "__dlpack__"):
+            library = on_device(device)
+            return library if isinstance(value, library.array_type) else None
     return library
 
 
@@ -107,21 +194,20 @@ def kind_of(value: Any) -> str:
 def library_among(values: Iterable[Any]) -> Library:
     """The one library that the arrays among `values` belong to; the default one where there are only scalars.
 
-    Raises TypeError when arrays of two libraries meet, and for what is neither an array nor a scalar.
+    Raises TypeError when arrays on two devices meet, and for what is neither an array nor a scalar.
     """
     found: Library | None = None
+    first: Any = None
     for value in values:
         library = library_of(value)
         if library is not None:
-            if found is not None and library is not found:
-                if library.device == found.device:
-                    found = library if found is NUMPY else found
-                    continue
-                raise TypeError(
-                    f"arrays on two devices, {found.device!r} and {library.device!r}; "
-                    f"move one of them: x.to_device({found.device!r})"
-                )
-            found = library
+            if found is None:
+                found, first = library, value
+            elif library is not found or library.device_of is not None:
+                here, there = device_of(first), device_of(value)
+                if here != there:
+                    raise TypeError(f"arrays on two devices, {here!r} and {there!r}; move one of them: x.to({here!r})")
+                found = library if found is NUMPY else found
         elif value is not None and not isinstance(value, _SCALARS):
             raise TypeError(
                 f"expected an array, a Tensor or a number, got a {kind_of(value)}; "
@@ -146,7 +232,9 @@ def settle(value: Any) -> Any:
 
 def device_of(array: Array) -> str:
     library = library_of(array)
-    return NUMPY.device if library is None else library.device
+    if library is None:
+        return NUMPY.device
+    return library.device if library.device_of is None else library.device_of(array)
 
 
 def to_numpy(array: Array) -> Any:
@@ -163,11 +251,25 @@ def memory_of(array: Array) -> Any:
 
 def move(array: Array, device: str) -> Array:
     """The array on another device; itself when it is there."""
-    target = on_device(device)
     here = library_of(array)
-    return (
-        array if here is target or (here is not None and here.device == device) else target.from_numpy(to_numpy(array))
-    )
+    target = on_device(device)
+    if here is target and target.device_of is None:
+        return array
+    device = device_named(device)
+    if here is not None and device_of(array) == device:
+        return array
+    if target.to_device is None:
+        return target.from_numpy(to_numpy(array))
+    return target.to_device(array if here is target else to_numpy(array), device)
+
+
+def beside(array: Array) -> AbstractContextManager[Any]:
+    """A context in which a library makes its results on the device of this array."""
+    library = library_of(array)
+    return _NOTHING if library is None or library.beside is None else library.beside(array)
+
+
+_NOTHING = nullcontext()
 
 
 def item(array: Array) -> Any:

@@ -20,8 +20,10 @@ from tensorgrad.backend import numpy_library
 
 strict.set_array_api_strict_flags(api_version="2024.12")
 
-DEVICE = "strict"
-_FOREIGN = strict.Device("device1")  # the default device lets NumPy functions through; this one does not
+DEVICE, SECOND = DEVICES = ("strict", "strict:1")  # two, since a machine may have two GPUs
+# The default device lets NumPy functions through; these do not, and their arrays do not mix.
+_FOREIGN = {DEVICE: strict.Device("device1"), SECOND: strict.Device("device2")}
+_NAMES = {foreign: name for name, foreign in _FOREIGN.items()}
 _HOST = strict.Device("CPU_DEVICE")
 _DTYPES = {
     np.dtype(name): getattr(strict, name)
@@ -52,7 +54,7 @@ class StrictArray:
 
     @property
     def device(self) -> str:
-        return DEVICE
+        return _NAMES[self.inner.device]
 
     @property
     def ndim(self) -> int:
@@ -183,9 +185,9 @@ class _StrictNamespace(SimpleNamespace):
     def _wrap(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **keywords: Any) -> Any:
             if "device" in keywords:
-                if keywords["device"] not in (DEVICE, None):
-                    raise ValueError(f"the strict library has the device {DEVICE!r}, not {keywords['device']!r}")
-                keywords["device"] = None if keywords["device"] is None else _FOREIGN
+                if keywords["device"] not in (*DEVICES, None):
+                    raise ValueError(f"the strict library has the devices {DEVICES}, not {keywords['device']!r}")
+                keywords["device"] = _FOREIGN.get(keywords["device"])
             lowered = {key: _lower(value) for key, value in keywords.items()}
             return _lift(function(*[_lower(value) for value in args], **lowered))
 
@@ -197,8 +199,20 @@ namespace = _StrictNamespace(strict, "strict")
 
 
 def from_numpy(array: Any) -> StrictArray:
-    """A copy of an ndarray on the stand-in's device."""
-    return StrictArray(strict.asarray(np.array(array), device=_FOREIGN))
+    """A copy of an ndarray on the stand-in's first device."""
+    return to_device(array, DEVICE)
+
+
+def to_device(array: Any, device: str) -> StrictArray:
+    """A copy of an ndarray, or of an array of the stand-in, on one of its devices."""
+    if isinstance(array, StrictArray):
+        return StrictArray(strict.asarray(array.inner, device=_FOREIGN[device], copy=True))
+    return StrictArray(strict.asarray(np.array(array), device=_FOREIGN[device]))
+
+
+def device_of(array: StrictArray) -> str:
+    """Which of the stand-in's devices an array is on."""
+    return array.device
 
 
 def to_numpy(array: StrictArray) -> Any:

@@ -328,19 +328,25 @@ class Module(Node):
     def to(self, *where: Any, device: str | None = None, dtype: Any = None) -> Self:
         """Move to a device, convert to a dtype, or both; parameters and buffers stay the objects they are.
 
-        where: a device ("cpu"), a dtype (tg.float64), or both; or by keyword. Only floating and complex tensors are
-        converted; complex ones keep their imaginary part. Constants go along. Gradients do too; hooks that were
-        registered on a parameter that changes do not.
+        where: a device ("cpu", "cuda"), a dtype (tg.float64), or both; or by keyword. Only floating and complex
+        tensors are converted; complex ones keep their imaginary part. Constants go along. Gradients do too; hooks
+        that were registered on a parameter that changes do not.
         """
-        for each in where:
-            device, dtype = (each, dtype) if isinstance(each, str) else (device, each)
-        kind = None if dtype is None else backend.as_dtype(dtype)
+        device, kind = backend.destination(where, device, dtype)
         if kind is not None and kind.kind not in "fc":
             raise TypeError(f"to: dtype is {kind}; expected a floating or complex one")
         for _, each in walk(self):
             if isinstance(each, Tensor) and each.is_leaf:
                 _transfer(each, device, kind)
         return self
+
+    def cpu(self) -> Self:
+        """Move to host memory."""
+        return self.to("cpu")
+
+    def cuda(self, index: int = 0) -> Self:
+        """Move to a GPU. Raises NoDeviceError where there is none, saying what is missing."""
+        return self.to(f"cuda:{index}")
 
     def double(self) -> Self:
         """Convert to float64."""

@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgrad.backend import Array, as_array, get_default_dtype, is_array, item, move, natural, on_device
+from tensorgrad.backend import (
+    Array,
+    as_array,
+    device_named,
+    get_default_dtype,
+    is_array,
+    item,
+    move,
+    natural,
+    on_device,
+)
 from tensorgrad.backend import device_of as _device_of
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced, is_recording
@@ -64,23 +74,20 @@ def lengths(shape: Any, what: str) -> tuple[int, ...]:
 
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Zeros.   -> shape"""
-    return on_device(device).namespace.zeros(
-        lengths(shape, "zeros"), dtype=floating(dtype), device=device or on_device().device
-    )
+    where = device_named(device)
+    return on_device(where).namespace.zeros(lengths(shape, "zeros"), dtype=floating(dtype), device=where)
 
 
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Ones.   -> shape"""
-    return on_device(device).namespace.ones(
-        lengths(shape, "ones"), dtype=floating(dtype), device=device or on_device().device
-    )
+    where = device_named(device)
+    return on_device(where).namespace.ones(lengths(shape, "ones"), dtype=floating(dtype), device=where)
 
 
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Whatever values the memory held.   -> shape"""
-    return on_device(device).namespace.empty(
-        lengths(shape, "empty"), dtype=floating(dtype), device=device or on_device().device
-    )
+    where = device_named(device)
+    return on_device(where).namespace.empty(lengths(shape, "empty"), dtype=floating(dtype), device=where)
 
 
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
@@ -88,16 +95,15 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     value = number_of(fill_value, "full")
     if dtype is None:
         dtype = fill_value.dtype if hasattr(fill_value, "dtype") else as_array(value).dtype
-    return on_device(device).namespace.full(
-        lengths(shape, "full"), value, dtype=floating(dtype), device=device or on_device().device
-    )
+    where = device_named(device)
+    return on_device(where).namespace.full(lengths(shape, "full"), value, dtype=floating(dtype), device=where)
 
 
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
     """Ones on the k-th diagonal, zeros elsewhere.   -> (n_rows, n_cols or n_rows)"""
-    library = on_device(device)
+    where = device_named(device)
     columns = n_rows if n_cols is None else n_cols
-    return library.namespace.eye(n_rows, columns, k=k, dtype=floating(dtype), device=library.device)
+    return on_device(where).namespace.eye(n_rows, columns, k=k, dtype=floating(dtype), device=where)
 
 
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Array:
@@ -113,21 +119,22 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     if dtype is None:
         whole = all(isinstance(each, (int, np.integer)) for each in (start, stop, step))
         dtype = int64 if whole else get_default_dtype()
-    library = on_device(device)
-    return library.namespace.arange(start, stop, step, dtype=floating(dtype), device=library.device)
+    where = device_named(device)
+    return on_device(where).namespace.arange(start, stop, step, dtype=floating(dtype), device=where)
 
 
 def linspace(
     start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
 ) -> Array:
     """num evenly spaced values from start to stop.   -> (num,)"""
-    library = on_device(device)
+    where = device_named(device)
     if num < 0:
         raise ValueError(f"linspace: num is {num}; it is how many values to make, 0 or more")
     start, stop = number_of(start, "linspace"), number_of(stop, "linspace")
     if dtype is None and (isinstance(start, complex) or isinstance(stop, complex)):
         dtype = natural(1j)
-    return library.namespace.linspace(start, stop, num, dtype=floating(dtype), device=library.device, endpoint=endpoint)
+    library = on_device(where)
+    return library.namespace.linspace(start, stop, num, dtype=floating(dtype), device=where, endpoint=endpoint)
 
 
 @op(linear=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array, as_array, natural
+from tensorgrad.backend import Array, as_array, device_named, natural
 from tensorgrad.ops.arrays import device_of, to_device
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced
@@ -100,8 +100,8 @@ def asarray(x: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | No
     if not isinstance(x, Traced):
         return as_array(x, dtype, device, copy)
     changed = x if dtype is None else astype(x, dtype)
-    if device is not None and device != device_of(x):
-        changed = to_device(changed, device, device_of(x))
+    if device is not None and (there := device_named(device)) != (here := device_of(x)):
+        changed = to_device(changed, there, here)
     return copy_of(changed) if copy and changed is x else changed
 
 

@@ -9,10 +9,11 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 
+from tensorgrad.backend import SETTINGS
 from tensorgrad.testing.case import Case, case
 from tensorgrad.testing.laws import LAWS, Trial
 
-DEVICES = {"numpy": "cpu", "strict": "strict", "cpu": "cpu"}
+DEVICES = {**SETTINGS, "cpu": "cpu"}
 
 
 class LawBroken(AssertionError):  # noqa: N818 - it is said of a law, as in "raises LawBroken"
@@ -80,8 +81,8 @@ def check(
     """Prove an op of yours: all laws, on NumPy and on the strict stand-in.
 
     reference: a function of NumPy arrays to compare values with. inputs: what each argument may be, from
-    `tensorgrad.testing.strategies`; without, every array parameter takes real numbers that broadcast. backend: "numpy"
-    or "strict" for one library alone. order: 1 leaves second derivatives out.
+    `tensorgrad.testing.strategies`; without, every array parameter takes real numbers that broadcast. backend: one
+    library alone, by the names that TENSORGRAD_BACKEND knows. order: 1 leaves second derivatives out.
     Raises LawBroken, an AssertionError, that names the law and shows the smallest arguments found.
 
     >>> import tensorgrad as tg
@@ -98,7 +99,7 @@ def check(
 def device_named(name: str) -> str:
     """The device of a library's name. Raises ValueError, naming the libraries there are."""
     if name not in DEVICES:
-        raise ValueError(f"backend is {name!r}; it may be 'numpy' or 'strict'")
+        raise ValueError(f"backend is {name!r}; it may be {' or '.join(map(repr, SETTINGS))}")
     return DEVICES[name]
 
 

@@ -51,7 +51,7 @@ def test_the_namespace_is_that_of_the_arrays():
 
 
 def test_arrays_of_two_libraries_do_not_mix():
-    with pytest.raises(TypeError, match=r"arrays on two devices, 'cpu' and 'strict'; move one.*x.to_device\('cpu'\)"):
+    with pytest.raises(TypeError, match=r"arrays on two devices, 'cpu' and 'strict'; move one.*x.to\('cpu'\)"):
         namespace(np.ones(1), strict([1.0]))
 
 
@@ -65,12 +65,14 @@ def test_devices_are_found_by_name():
     assert on_device("cpu") is NUMPY
     assert on_device("strict") is STRICT
     assert on_device(None) is on_device(default_device())
-    for wrong in ("cuda:0", "", 0):
-        with pytest.raises(ValueError, match=r"there is no device .* here; devices: 'cpu', 'strict'"):
+    for wrong in ("gpu:0", "", 0):
+        with pytest.raises(ValueError, match=r"there is no device .* here; devices: 'cpu', 'cuda', 'strict'"):
             on_device(wrong)
 
 
-@pytest.mark.parametrize(("setting", "device"), [(None, "cpu"), ("numpy", "cpu"), ("strict", "strict")])
+@pytest.mark.parametrize(
+    ("setting", "device"), [(None, "cpu"), ("numpy", "cpu"), ("strict", "strict"), ("cupy", "cuda:0")]
+)
 def test_the_default_device_comes_from_the_environment(setting, device, monkeypatch):
     monkeypatch.delenv("TENSORGRAD_BACKEND", raising=False)
     if setting is not None:
@@ -80,7 +82,7 @@ def test_the_default_device_comes_from_the_environment(setting, device, monkeypa
 
 def test_a_library_that_is_not_there_is_refused(monkeypatch):
     monkeypatch.setenv("TENSORGRAD_BACKEND", "jax")
-    with pytest.raises(ValueError, match="TENSORGRAD_BACKEND is 'jax'; it may be 'numpy' or 'strict'"):
+    with pytest.raises(ValueError, match="TENSORGRAD_BACKEND is 'jax'; it may be 'numpy', 'strict' or 'cupy'"):
         default_device()
 
 
@@ -106,6 +108,28 @@ def test_arrays_move_and_keep_dtype_and_values():
         assert np.array_equal(back, array)
         assert move(there, "strict") is there
         assert move(array, "cpu") is array
+
+
+def test_a_library_may_have_several_devices():
+    array = np.array([1.0, 2.0])
+    there = move(array, "strict:1")
+    assert (on_device("strict:1"), device_of(there), library_of(there)) == (STRICT, "strict:1", STRICT)
+    assert move(there, "strict:1") is there
+    back = move(there, "strict")
+    assert (device_of(back), to_numpy(back).tolist()) == ("strict", [1.0, 2.0])
+    assert to_numpy(there).tolist() == [1.0, 2.0]
+    with pytest.raises(TypeError, match="arrays on two devices, 'strict' and 'strict:1'"):
+        library_among([2.0, back, there])
+    with pytest.raises(ValueError, match=r"no device 'strict:7' here; of this kind there are: 'strict', 'strict:1'"):
+        on_device("strict:7")
+
+
+def test_a_device_has_one_full_name():
+    assert libraries.device_named("strict") == "strict"
+    assert libraries.device_named() == default_device()
+    there = libraries.destination(["float64", "strict:1"])
+    assert there == ("strict:1", np.dtype("float64"))
+    assert libraries.destination([]) == (None, None)
 
 
 def test_a_move_copies():

@@ -72,7 +72,7 @@ def test_it_does_not_mix_with_ndarrays(function):
 
 def test_creation_needs_its_device():
     assert namespace.zeros((2,), dtype=np.dtype("float32"), device=DEVICE).device == DEVICE
-    with pytest.raises(ValueError, match="the strict library has the device 'strict', not 'cpu'"):
+    with pytest.raises(ValueError, match=r"the strict library has the devices .*, not 'cpu'"):
         namespace.zeros((2,), device="cpu")
     astray = namespace.zeros((1,), dtype=np.dtype("float64"))  # a kernel that forgot device=
     with pytest.raises(ValueError, match=r"[Dd]evice"):
