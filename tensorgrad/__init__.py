@@ -4,8 +4,9 @@ from importlib import import_module as _import_module
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 # First and from here: twelve modules further in, below as many imports under way, Python 3.11 takes half as long again.
-import numpy as _numpy  # noqa: F401
+from tensorgrad import numpy_loading as _numpy_loading  # noqa: F401
 
+# isort: split
 from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
 from tensorgrad.backend import (

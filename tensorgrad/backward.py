@@ -20,7 +20,7 @@ from threading import RLock
 from typing import Any
 
 from tensorgrad import ops
-from tensorgrad.backend import LARGE, NUMPY, add_into, as_array, empty, is_array, is_inexact, rules_in_blocks, settle
+from tensorgrad.backend import LARGE, NUMPY, add_into, as_array, is_array, is_inexact, rules_in_blocks, settle
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.tape import (
     CONSTANT,
@@ -73,10 +73,9 @@ class Pending:
         mine = [each for each in (a, b) if id(each) in owned]
         owned.discard(id(b))
         owned.discard(id(a))
-        alike = type(b) is _ndarray and a.shape == b.shape and a.dtype == b.dtype
-        if not (alike and a.flags.c_contiguous and b.flags.c_contiguous):
+        if type(b) is not _ndarray or a.shape != b.shape or a.dtype != b.dtype:
             return a + b
-        total = add_into(a, b, mine[0] if mine else empty(a.shape, a.dtype))
+        total = add_into(a, b, mine[0] if mine else None)
         owned.add(id(total))
         return total
 

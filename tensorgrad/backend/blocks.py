@@ -9,6 +9,7 @@ blocks under 32 Ki numbers lose to the interpreter's lock, those over 256 Ki to 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +25,17 @@ _ndarray, _ufunc = np.ndarray, np.ufunc
 
 
 class Cut(NamedTuple):
-    """How operands are cut: along the first axis of `shape`, those that are `cut`; the others are the same for all."""
+    """How operands are cut: along the first axis of `shape`, those that are `cut`; the others are the same for all.
+
+    The result has the shape of the operands in the order of their memory, and `axes` of it are those of the operands.
+    """
 
     operands: list[Any]
     cut: list[bool]
     shape: tuple[int, ...]
     step: int
+    whole: tuple[int, ...]
+    axes: tuple[int, ...] | None
 
     @property
     def pieces(self) -> list[slice]:
@@ -38,43 +44,74 @@ class Cut(NamedTuple):
     def block(self, piece: slice) -> list[Any]:
         return [each[piece] if cut else each for each, cut in zip(self.operands, self.cut, strict=True)]
 
+    def as_operands(self, found: Any) -> Any:
+        """A result of the whole shape, with its axes in the operands' order."""
+        return found if self.axes is None else found.transpose(self.axes)
 
-def _cut(operands: Sequence[Any]) -> tuple[Cut | None, tuple[int, ...]]:
-    """The cut of operands into blocks, None where they are not so simple; and the shape of the result."""
+
+def _order(array: Any) -> tuple[int, ...] | None:
+    """The axes from the outermost in memory to the innermost; None where numbers do not lie side by side."""
+    order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+    return order if array.transpose(order).flags.c_contiguous else None
+
+
+def _cut(operands: Sequence[Any]) -> Cut | None:
+    """The cut of operands into blocks, None where they are not so simple."""
     largest = None
     for each in operands:
-        if type(each) is _ndarray and (largest is None or each.size > largest.size):
+        if type(each) is _ndarray and (
+            largest is None or each.size > largest.size or (each.size == largest.size and not any(largest.strides))
+        ):
             largest = each
     if largest is None or largest.size < LARGE:
-        return None, ()
+        return None
+    if largest.flags.c_contiguous or not any(largest.strides):
+        return _cut_in_order(operands, largest, None)
+    order = _order(largest)
+    if order is None:
+        return None
+    # Images whose channels lie last in memory, and other arrays whose axes were moved: as they lie.
+    ndim, moved = largest.ndim, list(operands)
+    for place, each in enumerate(operands):
+        if type(each) is _ndarray and each.ndim:
+            if each.ndim > ndim:
+                return None
+            moved[place] = each.reshape((1,) * (ndim - each.ndim) + each.shape).transpose(order)
+    axes = tuple(sorted(range(ndim), key=lambda axis: order[axis]))
+    return _cut_in_order(moved, largest.transpose(order), axes)
+
+
+def _cut_in_order(operands: Sequence[Any], largest: Any, axes: tuple[int, ...] | None) -> Cut | None:
     shape, size = largest.shape, largest.size
     flat, taken = True, list(operands)
     for place, each in enumerate(operands):
         if type(each) is not _ndarray:
             if hasattr(each, "dtype") and getattr(each, "shape", ()) != ():
-                return None, ()  # another kind of array
+                return None  # another kind of array
             continue
         if each.size == 1:
             if each.ndim > len(shape):
-                return None, ()
+                return None
             taken[place] = each.reshape(())
         elif not any(each.strides):
             if each.shape != shape:
-                return None, ()
+                return None
             taken[place] = each[(0,) * each.ndim + (...,)]  # one number that is broadcast
         elif each.shape != shape:
             flat = False
         elif not each.flags.c_contiguous:
-            return None, ()
+            return None
     if flat:
         cut = [type(each) is _ndarray and each.ndim > 0 for each in taken]
         taken = [each.reshape(-1) if along else each for each, along in zip(taken, cut, strict=True)]
         step = _BYTES // max(4, largest.itemsize)
-        return Cut(taken, cut, (size,), step), shape
-    return _rows(taken, shape, size, largest.itemsize), shape
+        return Cut(taken, cut, (size,), step, shape, axes)
+    return _rows(taken, shape, size, largest.itemsize, axes)
 
 
-def _rows(operands: list[Any], shape: tuple[int, ...], size: int, itemsize: int) -> Cut | None:
+def _rows(
+    operands: list[Any], shape: tuple[int, ...], size: int, itemsize: int, axes: tuple[int, ...] | None
+) -> Cut | None:
     """Blocks of rows of the first axis, where an operand is the same for all rows, or for parts of each."""
     rows = shape[0]
     if rows < 4:
@@ -89,7 +126,7 @@ def _rows(operands: list[Any], shape: tuple[int, ...], size: int, itemsize: int)
             return None
         cut.append(not lacking and each.shape[0] == rows)
     step = max(1, _BYTES // max(4, itemsize) // (size // rows))
-    return Cut(operands, cut, shape, step)
+    return Cut(operands, cut, shape, step, shape, axes)
 
 
 def wide(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
@@ -98,20 +135,20 @@ def wide(function: Callable[..., Any], *operands: Any, **keywords: Any) -> Any:
     >>> wide(np.multiply, np.ones(3), 2.0)
     array([2., 2., 2.])
     """
-    cut, shape = _cut(operands)
+    cut = _cut(operands)
     if cut is None:
         return function(*operands, **keywords)
     try:
-        return _in_blocks(function, keywords, cut, shape)
+        return cut.as_operands(_in_blocks(function, keywords, cut))
     except Exception:
         return function(*operands, **keywords)  # which raises what it has to say about the operands as they were given
 
 
-def _in_blocks(function: Callable[..., Any], keywords: dict[str, Any], cut: Cut, shape: tuple[int, ...]) -> Any:
+def _in_blocks(function: Callable[..., Any], keywords: dict[str, Any], cut: Cut) -> Any:
     nothing = function(*cut.block(slice(0, 0)), **keywords)  # tells the dtype, and computes nothing
     if type(nothing) is not _ndarray or nothing.shape != (0, *cut.shape[1:]):
         raise TypeError("not elementwise on these operands")
-    out = buffers.empty(shape, nothing.dtype)
+    out = buffers.empty(cut.whole, nothing.dtype)
     parts = out.reshape(cut.shape)
     block = cut.block
     if isinstance(function, _ufunc) and not keywords:
@@ -148,7 +185,7 @@ def rules_in_blocks(
     operands = [g]
     for _, kept in rules:
         operands.extend(kept)
-    cut, shape = _cut(operands)
+    cut = _cut(operands)
     if cut is None:
         return None
     ends, end = [], 1
@@ -169,12 +206,13 @@ def rules_in_blocks(
         if not isinstance(answer, (_ndarray, np.generic)) or answer.shape not in ((0, *cut.shape[1:]), ()):
             return None
         last = len(outs) == len(steps) - 1
-        if may_overwrite and last and cut.cut[0] and g.dtype == answer.dtype and g.shape == shape:
-            out = g
+        if may_overwrite and last and cut.cut[0] and g.dtype == answer.dtype and g.size == prod(cut.whole):
+            outs.append(g)
+            parts.append(cut.operands[0])
         else:
-            out = buffers.empty(shape, answer.dtype)
-        outs.append(out)
-        parts.append(out.reshape(cut.shape))
+            out = buffers.empty(cut.whole, answer.dtype)
+            outs.append(cut.as_operands(out))
+            parts.append(out.reshape(cut.shape))
 
     def run(piece: slice) -> None:
         taken = block(piece)
@@ -186,8 +224,10 @@ def rules_in_blocks(
     return outs
 
 
-def add_into(a: Any, b: Any, out: Any) -> Any:
-    """a + b written into out, which may be one of them; all of one shape and dtype, C-contiguous."""
+def add_into(a: Any, b: Any, out: Any = None) -> Any:
+    """a + b, of one shape and dtype; written over `out`, which may be one of them, where all are C-contiguous."""
+    if out is None or not (a.flags.c_contiguous and b.flags.c_contiguous and out.flags.c_contiguous):
+        return wide(np.add, a, b)
     flat_a, flat_b, flat_out = a.reshape(-1), b.reshape(-1), out.reshape(-1)
     step = _BYTES // max(4, out.itemsize)
 

@@ -18,9 +18,11 @@ from tensorgrad.backend.convolution_choice import tile_of
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.patches import Target, Work, done
 from tensorgrad.backend.window_kernels import Pads, Sizes, counts_of
+from tensorgrad.backend.workers import in_order
 
 _PARTIAL = 1 << 22  # numbers in all partial sums of a kernel's gradient together
 _ELEMENTWISE = 32  # multiplications that one by elementwise functions takes as long as
+_MOVED = 20  # multiplications that a number that is moved takes as long as
 _PARTS = 8  # partial sums, so that as many cores have work
 
 
@@ -53,6 +55,11 @@ def _by_channel(weight: Any, groups: int) -> Any:
     """(groups m, 1, kh, ..) -> (kh, .., groups, m)"""
     apart = weight.reshape(groups, -1, *weight.shape[2:])
     return np.ascontiguousarray(np.moveaxis(apart, (0, 1), (-2, -1)))
+
+
+def _effort(pixels: int, window: int, outputs: int) -> int:
+    """What windows of so many numbers at so many pixels take: they are written out and multiplied, results written."""
+    return pixels * (window * (outputs + _MOVED) + outputs * _MOVED)
 
 
 def _strided(stride: Sizes) -> tuple[slice, ...]:
@@ -105,7 +112,7 @@ def _correlate_windows(
             Target(result, zeros, ones, ones),
         )
     ]
-    done(works, out.size * prod(weight.shape[1:]))
+    done(works, _effort(len(x) * prod(counts) * groups, prod(weight.shape[1:]), len(weight) // groups))
     return np.moveaxis(out, -1, 1)
 
 
@@ -123,7 +130,7 @@ def _correlate_windows_weight(
         last = np.moveaxis(x, 1, -1), starts, np.moveaxis(y, 1, -1)
         works = depthwise_products.correlating_filters(*last, kernel_size, stride, dilation, _PARTS)
         parts = done(works, y.size * prod(kernel_size) * _ELEMENTWISE)
-        whole = sum(parts[1:], parts[0]) if parts else np.zeros((*kernel_size, groups, y.shape[1] // groups), x.dtype)
+        whole = in_order(parts) if parts else np.zeros((*kernel_size, groups, y.shape[1] // groups), x.dtype)
         return np.ascontiguousarray(np.moveaxis(whole, (-2, -1), (0, 1))).reshape(y.shape[1], 1, *kernel_size)
     c, o = x.shape[1] // groups, y.shape[1] // groups
     tile = tile_of(x.dtype, len(x), c, o, kernel_size, stride, dilation, counts)
@@ -138,13 +145,12 @@ def _correlate_windows_weight(
             of_groups.append(
                 winograd_products.correlating_filters(image, starts, result, kernel_size, stride, tile, most)
             )
-    partial = done([work for some in of_groups for work in some], y.size * c * prod(kernel_size))
+    effort = _effort(len(x) * prod(counts) * groups, c * prod(kernel_size), o)
+    partial = done([work for some in of_groups for work in some], effort)
     filters = []
     for some in of_groups:
         mine, partial = partial[: len(some)], partial[len(some) :]
-        total = mine[0] if mine else np.zeros((*kernel_size, c, o), x.dtype)
-        for part in mine[1:]:
-            total += part
+        total = in_order(mine) if mine else np.zeros((*kernel_size, c, o), x.dtype)
         if mine and tile is not None:
             total = winograd_products.filters_of(total, kernel_size, stride, tile)
         filters.append(total)
@@ -238,7 +244,7 @@ def _correlate_windows_x(
                 flipped = np.ascontiguousarray(part[places][(slice(None, None, -1),) * axes])
                 target = Target(result, begin, steps, (1,) * axes)
                 works += _correlating(piece, starts, flipped, (1,) * axes, dilations, grid, shift, target)
-    done(works, y.size * prod(weight.shape[1:]))
+    done(works, _effort(len(y) * prod(counts) * groups, prod(weight.shape[1:]), len(weight) // groups))
     return np.moveaxis(image, -1, 1)
 
 

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import as_rows, in_order, is_plain, over_rows, room
+from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows, room
+from tensorgrad.backend.workers import in_order
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────
 

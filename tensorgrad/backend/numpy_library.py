@@ -16,7 +16,7 @@ import numpy as np
 
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.product_kernels import matmul
-from tensorgrad.backend.workers import share
+from tensorgrad.backend.workers import in_order, share
 
 # By place: (x, axis, dtype, out, keepdims). Keywords cost 0.1 us more.
 _add_reduce: Callable[..., Any] = np.add.reduce
@@ -65,14 +65,11 @@ def _pieces(rows: int, columns: int) -> list[slice]:
 def _column_sums(rows: Any) -> Any:
     """Sums over the first axis: products with ones, of which large ones are made by pieces over the pool."""
     ones = np.ones(len(rows), rows.dtype)
-    if rows.size < _SHARED:
-        return ones @ rows
     with one_thread():
+        if rows.size < _SHARED:
+            return ones @ rows
         parts = share(lambda piece: ones[piece] @ rows[piece], _pieces(*rows.shape))
-    total = parts[0]
-    for each in parts[1:]:
-        total += each
-    return total
+    return in_order(parts)
 
 
 def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.patches import done
+from tensorgrad.backend.workers import in_order
 
 _BLOCK = 1 << 18  # numbers read and written by a piece of work: a megabyte of float32
 
@@ -78,7 +79,4 @@ def correlated_filters(x: Any, y: Any) -> Any:
         parts = done([partial(by_images, some) for some in _cuts(n, (c + o) * pixels, limit)], work)
     if not parts:
         return np.zeros((o, c), x.dtype)
-    total = parts[0]
-    for part in parts[1:]:
-        total += part
-    return total
+    return in_order(parts)

@@ -59,7 +59,9 @@ def _states_before(first: Any, states: Any, reverse: bool) -> Any:
 
 def _bias_gradient(d_z: Any) -> Any:
     """(l, m, n) -> (m,)"""
-    return (d_z.reshape(-1, d_z.shape[2]) @ np.ones(d_z.shape[2], d_z.dtype)).reshape(d_z.shape[:2]).sum(axis=0)
+    with one_thread():
+        sums = d_z.reshape(-1, d_z.shape[2]) @ np.ones(d_z.shape[2], d_z.dtype)
+    return sums.reshape(d_z.shape[:2]).sum(axis=0)
 
 
 # ── LSTM ────────────────────────────────────────────────────────────────────────────────────────────────────

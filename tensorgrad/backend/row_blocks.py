@@ -46,14 +46,6 @@ def over_rows(function: Callable[[slice], Any], rows: int, width: int) -> list[A
         return share(function, pieces)
 
 
-def in_order(parts: list[Any]) -> Any:
-    """The sum of partial sums, one for each block, in the order of the blocks."""
-    total = parts[0]
-    for each in parts[1:]:
-        total = total + each
-    return total
-
-
 def is_plain(*arrays: Any) -> bool:
     """Whether all are ndarrays of one real dtype that BLAS knows, with something in them. None is passed over."""
     given = [each for each in arrays if each is not None]

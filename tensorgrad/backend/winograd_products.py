@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.patches import Block, Sizes, Target, Work, blocks, patch
 from tensorgrad.backend.scratch import scratch
 from tensorgrad.backend.small_products import by_columns, by_rows
@@ -87,7 +88,8 @@ def correlating(
     *taps, channels, o = folded.shape
     by: Transforms = transforms(m, tuple(taps))
     points = len(by.inputs)
-    kernel = (by.filters @ folded.reshape(-1, channels * o)).reshape(points, channels, o)
+    with one_thread():
+        kernel = (by.filters @ folded.reshape(-1, channels * o)).reshape(points, channels, o)
     tiles = tuple([-(-count // k) for count, k in zip(counts, m, strict=True)])
     axes = len(tiles)
 
@@ -160,5 +162,6 @@ def filters_of(total: Any, kernel: Sizes, step: Sizes, m: Sizes) -> Any:
     """What the sum of products at all points says of the kernel.   (n^axes, s .. c, o) -> (kh, .., c, o)"""
     taps = tuple([k // s for k, s in zip(kernel, step, strict=True)])
     by = transforms(m, taps)
-    folded = (by.filters.T @ total.reshape(len(by.inputs), -1)).reshape(*taps, *total.shape[1:])
+    with one_thread():
+        folded = (by.filters.T @ total.reshape(len(by.inputs), -1)).reshape(*taps, *total.shape[1:])
     return _unfolded(folded, step)

@@ -87,6 +87,13 @@ def test_the_case_of_blocks_is_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
 # ── which operands ──────────────────────────────────────────────────────────────────────────────────────────
 
 GRID = (516, 512)
+
+
+def images(seed: int = 0) -> Any:
+    """With the channels last in memory, as convolutions make them."""
+    return np.moveaxis(normal(4, 33, 32, 64, seed=seed), -1, 1)
+
+
 OPERANDS = {
     "alike": lambda: (normal(*GRID), normal(*GRID, seed=1)),
     "a number": lambda: (normal(*GRID), 2.5),
@@ -103,6 +110,12 @@ OPERANDS = {
     "float64": lambda: (normal(*GRID, dtype="float64"), normal(*GRID, seed=1)),
     "complex": lambda: (normal(*GRID).astype("complex128"), normal(*GRID, seed=1)),
     "whole": lambda: (np.arange(SIZE), np.arange(SIZE)[::-1].copy()),
+    "channels last": lambda: (images(), images(1)),
+    "channels last and a row": lambda: (images(), normal(64, 1, 1)),
+    "channels last and a number": lambda: (images(), np.float32(2.5)),
+    "channels last and first": lambda: (images(), np.ascontiguousarray(images(1))),
+    "moved": lambda: (normal(7, 8, 4, 1200).transpose(2, 0, 3, 1), normal(7, 8, 4, 1200).transpose(2, 0, 3, 1)),
+    "broadcast first": lambda: (np.broadcast_to(np.float32(2.0), GRID), normal(*GRID)),
     "wide rows": lambda: (normal(2, SIZE), normal(SIZE)),
 }
 
@@ -114,11 +127,26 @@ def test_blocks_change_no_bit(operands: Any, function: Any) -> None:
     found, expected = wide(function, *taken), function(*taken)
     assert found.dtype == expected.dtype
     assert np.array_equal(found, expected)
+    assert found.strides == expected.strides
 
 
 @pytest.mark.parametrize(
     ("operands", "count"),
-    [("alike", 5), ("a number", 5), ("a row", 5), ("a column", 5), ("broadcast", 5), ("transposed", 0), ("steps", 0)],
+    [
+        ("alike", 5),
+        ("a number", 5),
+        ("a row", 5),
+        ("a column", 5),
+        ("broadcast", 5),
+        ("transposed", 0),
+        ("steps", 0),
+        ("channels last", 5),
+        ("channels last and a row", 4),
+        ("channels last and a number", 5),
+        ("channels last and first", 0),
+        ("moved", 5),
+        ("broadcast first", 5),
+    ],
 )
 def test_which_operands_are_cut(operands: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = OPERANDS[operands]()

@@ -46,6 +46,24 @@ def test_products_are_those_of_numpy_for_any_number_of_threads(shapes, dtype, or
     assert np.max(np.abs(found[0] - expected)) < (1e-3 if dtype == "float32" else 1e-11)
 
 
+@pytest.mark.parametrize(("left", "expected"), [(product_kernels._matmul, 3), (product_kernels._alone, 1)])
+def test_products_below_keep_away_from_threads_that_linger(left, expected, monkeypatch):
+    if blas.blas_threads() is None:
+        pytest.skip("NumPy runs on another BLAS here")
+    seen = []
+
+    def spy(x1, x2, /):
+        seen.append(blas.blas_threads())
+        return np.matmul(x1, x2)
+
+    monkeypatch.setattr(product_kernels, "_SHARED", 1 << 40)
+    monkeypatch.setattr(product_kernels, "_left", spy if left is not product_kernels._alone else left)
+    monkeypatch.setattr(product_kernels, "_matmul", spy)
+    x1, x2 = operands(SHAPES["rows"])
+    assert np.array_equal(matmul(x1, x2), np.matmul(x1, x2))
+    assert seen == [expected]
+
+
 def test_large_products_run_with_openblas_at_one_thread(monkeypatch):
     if blas.blas_threads() is None:
         pytest.skip("NumPy runs on another BLAS here")

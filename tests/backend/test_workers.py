@@ -12,7 +12,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.backend import workers
-from tensorgrad.backend.workers import share, threads
+from tensorgrad.backend.workers import in_order, share, threads
 
 
 @pytest.fixture(autouse=True)
@@ -256,3 +256,10 @@ threading.Thread(target=share, args=(lambda piece: time.sleep(0.05), range(9)), 
 """
     ended = child(code)
     assert (ended.stdout, ended.stderr) == ("", "")
+
+
+def test_partial_sums_are_added_in_order():
+    parts = [np.float32(1e8), np.float32(1.0), np.float32(-1e8)]
+    assert in_order(parts) == np.float32(0.0)
+    assert in_order(parts[::-1]) == np.float32(0.0)
+    assert in_order([np.float32(1e8), np.float32(-1e8), np.float32(1.0)]) == 1.0
