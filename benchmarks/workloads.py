@@ -97,6 +97,8 @@ def source_of(engine: str) -> str:
 def started(engine: str, workload: Workload, tiny: bool, threads: int, path: str = "") -> timing.Worker:
     """A process for one engine and one workload. path: where Python looks for packages first."""
     settings = {**dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu"}
+    if engine in OURS:  # NumPy is loaded by this file; a program that imports tensorgrad first gets the same
+        settings["OPENBLAS_THREAD_TIMEOUT"] = "20"
     if path:
         settings["PYTHONPATH"] = os.pathsep.join([path, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     arguments = ["--serve", engine, workload.name, "--threads", str(threads), *(["--tiny"] if tiny else [])]
