@@ -8,6 +8,7 @@ Parameters keep arrays of their own, and a step is the same for any number of th
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from math import ceil
 from typing import Any, NamedTuple
 
@@ -35,13 +36,30 @@ class Change(NamedTuple):
     hyper: dict[str, Any]
 
 
+class Watcher:
+    """Looks on while a program is traced, where arrays and numbers stand for values: asked what is asked here."""
+
+    def can_step(self, array: Any) -> bool:
+        raise NotImplementedError
+
+    def fits(self, array: Any, g: Any, state: dict[str, Any], names: Iterable[str]) -> bool:
+        raise NotImplementedError
+
+    def step(self, blocks: Blocks, changes: list[Change], apply: Apply) -> None:
+        raise NotImplementedError
+
+
+steps_seen: ContextVar[Watcher | None] = ContextVar("steps_seen", default=None)
+
+
 def fits(array: Any, g: Any, state: dict[str, Any], names: Iterable[str]) -> bool:
     """Whether a parameter may be changed in pieces.
 
     All must be plain arrays, the parameter's without gaps, and what is remembered under these names there and like it.
     """
     if type(array) is not np.ndarray or type(g) is not np.ndarray:
-        return False
+        watcher = steps_seen.get()
+        return watcher is not None and watcher.fits(array, g, state, names)
     shape, dtype = array.shape, array.dtype
     if dtype.kind != "f" or not array.flags.c_contiguous:
         return False
@@ -60,6 +78,14 @@ def fits(array: Any, g: Any, state: dict[str, Any], names: Iterable[str]) -> boo
 def is_plain(array: Any) -> bool:
     """Whether an array is NumPy's, of real numbers that lie without gaps, in C's or Fortran's order."""
     return type(array) is np.ndarray and array.dtype.kind == "f" and bool(array.flags.forc)
+
+
+def can_step(array: Any) -> bool:
+    """Whether a parameter is plain, or stands for one that is while a program is traced."""
+    if type(array) is np.ndarray:
+        return is_plain(array)
+    watcher = steps_seen.get()
+    return watcher is not None and watcher.can_step(array)
 
 
 def for_blocks(function: Callable[[Any], Any], arrays: list[Any]) -> list[Any]:
@@ -85,6 +111,10 @@ class Blocks:
 
     def step(self, changes: list[Change], apply: Apply) -> None:
         """Apply an update to every number. What is remembered is counted up already."""
+        watcher = steps_seen.get()
+        if watcher is not None:
+            watcher.step(self, changes, apply)
+            return
         runs, large = self._parted(changes)
         works: list[_Run | _Cut] = [*map(_Cut, large), *runs]
         pieces = [(work, place) for work in works for place in range(work.count)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from tensorgrad.backend import as_array, complex_of, is_inexact, memory_of, namespace, to_numpy
-from tensorgrad.backend.parameter_blocks import Blocks, Change, fits, is_plain
+from tensorgrad.backend.parameter_blocks import Blocks, Change, can_step, fits
 from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
 from tensorgrad.tape import Traced, enable_grad
@@ -190,7 +190,7 @@ class Optimizer:
             array, g = theta.data, theta.grad.data
             if hyper is not last:  # another group's
                 last, names = hyper, self.moments_of(hyper)
-            state = self._state_of(theta, array, hyper) if is_plain(array) else {}
+            state = self._state_of(theta, array, hyper) if can_step(array) else {}
             if (times is not None and times[place] > 1) or not fits(array, g, state, names):
                 others.append((theta, hyper))
                 continue

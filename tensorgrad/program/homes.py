@@ -14,6 +14,7 @@ from tensorgrad.program.calls import Node
 from tensorgrad.program.effects import nodes_of
 from tensorgrad.program.lifetimes import FOR_EVER, is_checked, is_elementwise, is_fresh
 from tensorgrad.program.recording import Recording
+from tensorgrad.program.updates import updated_by
 
 # Functions of numbers that never raise, so that they may run before checks that came before them.
 _HARMLESS = {
@@ -82,6 +83,7 @@ def homes_of(recording: Recording, order: Order) -> dict[int, Node]:
             continue
         node, target = change.what, sources[id(change.target)]
         fits = is_elementwise(node) and node.shape == target.shape and node.dtype == target.dtype
+        fits = fits or updated_by(node) is target
         alone = sum(each is node for each in wanted) == 1
         if fits and alone and checked < order.start(node) and _is_free(node, target, order):
             homes[node.place] = target

@@ -10,6 +10,7 @@ import numpy as np
 
 from tensorgrad.program.calls import Node
 from tensorgrad.program.traced import cast
+from tensorgrad.program.updates import Update, updated_by
 
 # Functions whose results may look into the memory of what they are given.
 VIEWS = {
@@ -61,12 +62,12 @@ def is_elementwise(node: Node) -> bool:
 
 def is_fresh(node: Node) -> bool:
     """Whether a line's value surely has memory of its own."""
-    return ufunc_of(node) is not None or reduced_by(node) is not None
+    return ufunc_of(node) is not None or reduced_by(node) is not None or isinstance(node.function, Update)
 
 
 def is_checked(node: Node) -> bool:
     """Whether the shape of a line's value is looked at when it is there: it might rest on values."""
-    if node.shape is None or node.kind not in ("call", "part") or is_fresh(node):
+    if node.shape is None or node.kind not in ("call", "part") or is_fresh(node) or updated_by(node) is not None:
         return False
     return node.function not in VIEWS and node.function not in STEADY
 

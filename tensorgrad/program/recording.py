@@ -13,12 +13,14 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from tensorgrad.backend import memory_of, stand_in
+from tensorgrad.backend.parameter_blocks import steps_seen
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
 from tensorgrad.program.reach import VALUES, Holder, Reach
 from tensorgrad.program.traced import Number, Trace, TracedArray, tracing
+from tensorgrad.program.updates import UpdateWatcher
 from tensorgrad.random import Generator, default_generator, draws_seen
 from tensorgrad.tape import Fan, Leaf, Sweep, Traced
 
@@ -73,10 +75,12 @@ class Recording:
             args, keywords = rebuild(self._exchange())
             tokens = tracing.set(self.trace), stand_in.set(LIBRARY), draws_seen.set(self._draw)
             whole = kernels_whole.set(self._whole_kernels)
+            steps = steps_seen.set(UpdateWatcher(self.trace) if self._whole_kernels else None)
             try:
                 result = step(*args, **keywords)
             finally:
                 kernels_whole.reset(whole)
+                steps_seen.reset(steps)
                 tracing.reset(tokens[0])
                 stand_in.reset(tokens[1])
                 draws_seen.reset(tokens[2])

@@ -28,6 +28,7 @@ from tensorgrad.program.lifetimes import (
 )
 from tensorgrad.program.loops import segments_of, write_loop
 from tensorgrad.program.recording import Recording
+from tensorgrad.program.updates import Update, updated_by
 
 _numbers = count(1)
 
@@ -127,6 +128,7 @@ class Writer:
         self.expiring: dict[int, list[int]] = {}
         for place, end in self.last.items():
             self.expiring.setdefault(end, []).append(place)
+        self.part_of = {node.place: node.args[0] for node in self.nodes if updated_by(node) is not None}
         self.homes = homes_of(recording, Order(self.nodes, self.position, self.loop_of, self.last))
 
     def _whole(self) -> set[int]:
@@ -174,6 +176,8 @@ class Writer:
     def name(self, node: Node) -> str:
         if node.place in self.static:
             return self.names.of(self.static[node.place], f"a{node.place}")
+        if node.place in self.part_of and node.place in self.homes:
+            return f"v{self.homes[node.place].place}"
         return f"v{node.place}"
 
     def text(self, value: Any, near: Any = None) -> str:
@@ -204,10 +208,15 @@ class Writer:
             self.lines.append(f"expect({self.text(node.args[0])}, {self.text(node.value)})")
             return
         if node.kind == "part":
+            if node.place in self.homes:
+                return
             self.lines.append(f"v{node.place} = {self.text(node.args[0])}[{node.args[1]}]")
             self.loose.add(node.place)
             if is_checked(node):
                 self.check_shape(node)
+            return
+        if isinstance(node.function, Update):
+            self.update(node)
             return
         function = self.names.of_function(node.function)
         arguments = [self.text(each, self.near(node)) for each in node.args]
@@ -225,6 +234,19 @@ class Writer:
             self.loose.add(node.place)
             if is_checked(node):
                 self.check_shape(node)
+
+    def update(self, node: Node) -> None:
+        """The line of an optimizer's step: in place where all that it changes may be written over."""
+        arrays, _, moments, _ = node.args
+        parts = [place for place, of in self.homes.items() if self.part_of.get(place) is node]
+        name, arguments = self.names.of(node.function, "update"), ", ".join([self.text(each) for each in node.args])
+        if len(parts) == len(arrays) + len(moments):
+            self.lines.append(f"{name}.in_place({arguments})")
+            return
+        for place in parts:
+            del self.homes[place]
+        self.lines.append(f"v{node.place} = {name}({arguments})")
+        self.loose.add(node.place)
 
     def near(self, node: Node) -> Any:
         """The dtype that a Python number among a ufunc's operands is taken in: that of the arrays, where floating."""
