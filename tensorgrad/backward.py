@@ -20,7 +20,18 @@ from threading import RLock
 from typing import Any
 
 from tensorgrad import ops
-from tensorgrad.backend import LARGE, NUMPY, add_into, as_array, is_array, is_inexact, rules_in_blocks, settle
+from tensorgrad.backend import (
+    LARGE,
+    NUMPY,
+    add_into,
+    as_array,
+    beside,
+    follower,
+    is_array,
+    is_inexact,
+    rules_in_blocks,
+    settle,
+)
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.tape import (
     CONSTANT,
@@ -68,7 +79,8 @@ class Pending:
     def plus(self, a: Any, b: Any) -> Any:
         """The sum of two gradients, over one of them where it is large and owned."""
         if type(a) is not _ndarray or a.size < LARGE:
-            return a + b
+            with beside(a):
+                return a + b
         owned = self.owned
         mine = [each for each in (a, b) if id(each) in owned]
         owned.discard(id(b))
@@ -113,6 +125,9 @@ def sweep(
     found: list[tuple[Record, Any]] = []
     if not heap:
         return found
+    follow = follower() if wrap is None else None
+    if follow is not None:
+        pending.large = True  # sums are made with care
     owned = pending.owned
     # The last shape that was looked at, and whether its arrays are large. The records of a chain share one tuple.
     known: Any = None
@@ -123,6 +138,8 @@ def sweep(
         while True:
             kind = type(record)
             straight = None
+            if follow is not None:
+                follow(g)
             if owned:
                 mine = id(g) in owned
                 owned.discard(id(g))
@@ -222,6 +239,9 @@ def sweep(
         if isinstance(error, Exception) and not isinstance(error, RuntimeError):
             error.add_note(f"while sweeping {describe(record)}")
         raise
+    finally:
+        if follow is not None:
+            follow.close()
 
 
 def _recall(record: Record, kept: Any) -> tuple[Any, ...]:
@@ -607,7 +627,8 @@ def added(before: Any, g: Any, kind: type[Traced], given: set[int]) -> Any:
     elif before is not None:
         if before.record is not None:
             return ops.add(before, g)
-        data = before.data + g
+        with beside(g):
+            data = before.data + g
     else:
         data = settle(g)
         if id(data) in given or getattr(data, "base", None) is not None:

@@ -755,3 +755,32 @@ def test_a_tape_swept_by_two_threads_is_swept_once():
     thread.join()
     assert sorted(each == "swept" for each in outcome) == [False, True]
     assert x.grad.tolist() == [1.0]
+
+
+def test_a_sweep_over_several_devices_keeps_that_of_each_gradient_the_current_one(monkeypatch):
+    """A GPU library computes on the current device, wherever its operands are."""
+    from contextlib import contextmanager
+
+    from tensorgrad.backend import libraries
+
+    entered = []
+
+    @contextmanager
+    def beside(array):
+        entered.append(array.device)
+        yield
+        entered.append(None)
+
+    strict = libraries.on_device("strict")._replace(beside=beside)
+    monkeypatch.setitem(libraries._by_type, strict.array_type, strict)
+    for name in strict.devices:
+        monkeypatch.setitem(libraries._by_device, name, strict)
+    x = tg.asarray([1.0, 2.0], device="strict", requires_grad=True)
+    loss = (x * x).to("strict:1").sum()
+    entered.clear()
+    loss.backward()
+    assert x.grad.tolist() == [2.0, 4.0]
+    assert entered[0] == "strict:1"
+    assert "strict" in entered
+    assert entered[-1] is None
+    assert entered.count(None) * 2 == len(entered)

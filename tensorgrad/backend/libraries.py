@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -270,6 +270,31 @@ def beside(array: Array) -> AbstractContextManager[Any]:
 
 
 _NOTHING = nullcontext()
+
+
+class Follower:
+    """Keeps the device of the array it was last shown the current one, until it is closed."""
+
+    def __init__(self) -> None:
+        self.device: str | None = None
+        self.held = ExitStack()
+
+    def __call__(self, array: Array) -> None:
+        array = next(iter(array.values())) if isinstance(array, dict) else array  # the gradients of several results
+        device = device_of(array)
+        if device != self.device:
+            self.held.close()
+            self.held.enter_context(beside(array))
+            self.device = device
+
+    def close(self) -> None:
+        self.held.close()
+
+
+def follower() -> Follower | None:
+    """A follower, where a library with several devices computes on the current one; None where nobody does."""
+    crowded = any(library.beside is not None and len(library.devices) > 1 for library in _by_type.values())
+    return Follower() if crowded else None
 
 
 def item(array: Array) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import device_of, item, move, namespace, settle
+from tensorgrad.backend import beside, device_of, item, move, namespace, settle
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.parameter_blocks import for_blocks, is_plain
 from tensorgrad.ops import vector_norm
@@ -80,7 +80,8 @@ def _rewrite(gradients: list[Tensor], write: Callable[[Any], None]) -> None:
     for_blocks(write, [array for array in arrays if is_plain(array)])
     for array in arrays:
         if not is_plain(array):
-            write(array)
+            with beside(array):
+                write(array)
     for g in gradients:
         note_leaf(g)
 

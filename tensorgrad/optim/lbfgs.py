@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from tensorgrad.backend import as_array, item, namespace
+from tensorgrad.backend import as_array, item, move, namespace
 from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import plain
 from tensorgrad.optim.line_search import Point, strong_wolfe
@@ -75,6 +75,7 @@ class LBFGS(Optimizer):
             )
         hyper = self._hyper(self.param_groups[0])
         state = self.state.setdefault(self.param_groups[0]["params"][0], {"func_evals": 0, "n_iter": 0})
+        self._follow(state)
         begun = self.evaluate(closure)
         loss, evaluations = float(begun), 1
         state["func_evals"] += 1
@@ -114,6 +115,16 @@ class LBFGS(Optimizer):
                 break
         self.steps += 1
         return begun
+
+    def _follow(self, state: dict[str, Any]) -> None:
+        """Bring what is remembered to the device of the parameters, which may have moved since."""
+        device = self.param_groups[0]["params"][0].device
+        for name in VECTORS:
+            if name in state:
+                state[name] = move(state[name], device)
+        for name in ("old_dirs", "old_stps"):
+            if name in state:
+                state[name][:] = [move(each, device) for each in state[name]]
 
     def _direction(self, g: Any, state: dict[str, Any], history_size: int) -> Any:
         """-H g by the two loops over remembered steps s and changes y of the gradient: Nocedal & Wright, Alg. 7.4."""

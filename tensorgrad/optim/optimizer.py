@@ -6,7 +6,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from tensorgrad.backend import as_array, complex_of, is_inexact, memory_of, namespace, to_numpy
+from tensorgrad.backend import (
+    as_array,
+    beside,
+    complex_of,
+    device_of,
+    is_array,
+    is_inexact,
+    memory_of,
+    move,
+    namespace,
+    to_numpy,
+)
 from tensorgrad.backend.parameter_blocks import Blocks, Change, can_step, fits
 from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
@@ -149,7 +160,8 @@ class Optimizer:
         if self.elementwise:
             found = self._by_blocks(found)
         for theta, hyper in found:
-            self._change(theta, hyper)
+            with beside(theta.data):
+                self._change(theta, hyper)
         self.steps += 1
         return loss
 
@@ -222,6 +234,9 @@ class Optimizer:
 
     def _descend(self, key: Any, theta: Any, g: Any, hyper: dict[str, Any]) -> None:
         state = self._state_of(key, theta, hyper)
+        for name, value in state.items():  # a parameter may have moved since
+            if is_array(value) and device_of(value) != device_of(theta):
+                state[name] = move(value, device_of(theta))
         if "step" in state:
             state["step"] += 1
         self._apply(theta, g, state, hyper)

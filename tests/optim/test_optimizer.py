@@ -346,3 +346,29 @@ def test_a_deep_copy_has_parameters_and_state_of_its_own():
     assert [each.tolist() for each in twin.param_groups[0]["params"]] == before
     descend(twin, twin.param_groups[0]["params"], batches(2))
     assert [each.tolist() for each in twin.param_groups[0]["params"]] == [each.tolist() for each in theta]
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "Adagrad", "LBFGS"])
+def test_what_is_remembered_follows_a_parameter_to_another_device(name):
+    def train(moves):
+        model = tg.nn.Linear(3, 1, generator=tg.random.Generator(0))
+        options = {"momentum": 0.9} if name == "SGD" else {}
+        optimizer = getattr(tg.optim, name)(model.parameters(), lr=0.1, **options)
+        for there in moves:
+            model.to(there)
+            x = tg.asarray([[1.0, -2.0, 0.5], [0.3, 1.0, 2.0]]).to(there)
+
+            def closure(x=x):
+                optimizer.zero_grad()
+                loss = (model(x) ** 2).sum()
+                loss.backward()
+                return loss
+
+            optimizer.step(closure)
+            assert model.weight.device == there
+        return model.weight.to("cpu").tolist()
+
+    home = tg.zeros(1).device
+    other = "strict" if home == "cpu" else "cpu"
+    expected = train([home] * 5)
+    assert np.allclose(train([home, other, "strict:1", home, home]), expected, rtol=1e-5)
