@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.buffers import room, zeros
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import is_plain, room
+from tensorgrad.backend.row_blocks import is_plain
 from tensorgrad.backend.softmax_kernels import ENOUGH, SMALL
 from tensorgrad.backend.workers import share
 
@@ -223,7 +224,7 @@ def _attention_back(
     of = _operands(query, key, value, bias, keep, causal)
     batch = of.query.shape[:-2]
     g, result, lse = (np.broadcast_to(each, (*batch, *each.shape[-2:])) for each in (g, result, lse))
-    grads = [np.zeros(each.shape, g.dtype) for each in (of.query, of.key, of.value)]
+    grads = [zeros(each.shape, g.dtype) for each in (of.query, of.key, of.value)]
 
     def work(head: _Piece) -> None:
         rows = min(of.places[0], _QUERIES)

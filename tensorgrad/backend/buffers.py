@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import OrderedDict
+from math import prod
 from threading import Lock
 from typing import Any
 from weakref import getweakrefcount
@@ -22,6 +23,7 @@ import numpy as np
 
 Key = tuple[tuple[int, ...], Any]
 
+_WORTH = 1 << 18  # numbers of a result from which clearing its pages takes longer than asking a shelf
 _MOST = 1 << 30  # bytes on all shelves together, or an eighth of the machine's memory
 
 
@@ -104,6 +106,39 @@ def empty(shape: tuple[int, ...], dtype: Any) -> Any:
     if not _COUNTS_TELL:
         return np.empty(shape, dtype)
     return _shelves.take(shape, dtype)
+
+
+def room(shape: tuple[int, ...], dtype: Any) -> Any:
+    """An array of any values for a result, C-contiguous; a large one lies where one was that nobody holds any more.
+
+    >>> room((2, 3), np.dtype("float32")).shape
+    (2, 3)
+    """
+    return empty(tuple(shape), np.dtype(dtype)) if prod(shape) >= _WORTH else np.empty(shape, dtype)
+
+
+def room_like(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
+    """As `room`, of as many axes as x has, and these in memory as those of x are.
+
+    >>> room_like(np.ones((4, 3)).T, (6, 8)).strides
+    (8, 48)
+    """
+    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    found = room(tuple([shape[axis] for axis in order]), x.dtype if dtype is None else dtype)
+    return found.transpose(sorted(range(x.ndim), key=lambda axis: order[axis]))
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
+    """As `room`, filled with zeros: for less than the system takes for clearing fresh pages.
+
+    >>> zeros((2,), np.dtype("float32"))
+    array([0., 0.], dtype=float32)
+    """
+    if prod(shape) < _WORTH:
+        return np.zeros(shape, dtype)
+    found = empty(tuple(shape), np.dtype(dtype))
+    found.fill(0)
+    return found
 
 
 def is_on_shelf(array: Any) -> bool:

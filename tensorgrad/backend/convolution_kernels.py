@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import column_products, depthwise_products, pointwise_products, winograd_products
+from tensorgrad.backend.buffers import room, zeros
 from tensorgrad.backend.convolution_choice import tile_of
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.patches import Target, Work, done
@@ -89,7 +90,7 @@ def _correlate_windows(
     if _is_pointwise(sizes, padding, groups):
         return pointwise_products.correlated(x[_strided(stride)], _matrix(weight), bias)
     counts = counts_of(x.shape[2:], sizes, stride, padding, dilation)
-    out = np.empty((len(x), *counts, len(weight)), x.dtype)
+    out = room((len(x), *counts, len(weight)), x.dtype)
     if _is_depthwise(weight.shape, groups):
         starts, by_channel = tuple([-before for before, _ in padding]), _by_channel(weight, groups)
         image = np.moveaxis(x, 1, -1)
@@ -97,7 +98,7 @@ def _correlate_windows(
         done(works, out.size * prod(sizes) * _ELEMENTWISE)
         return np.moveaxis(out, -1, 1)
     filters = np.split(np.ascontiguousarray(np.moveaxis(weight, (0, 1), (-1, -2))), groups, axis=-1)
-    starts, zeros, ones = tuple([-before for before, _ in padding]), (0,) * len(sizes), (1,) * len(sizes)
+    starts, nothing, ones = tuple([-before for before, _ in padding]), (0,) * len(sizes), (1,) * len(sizes)
     works = [
         work
         for image, part, result, shift in _each(x, filters, out, bias, groups)
@@ -109,7 +110,7 @@ def _correlate_windows(
             dilation,
             counts,
             shift,
-            Target(result, zeros, ones, ones),
+            Target(result, nothing, ones, ones),
         )
     ]
     done(works, _effort(len(x) * prod(counts) * groups, prod(weight.shape[1:]), len(weight) // groups))
@@ -204,7 +205,7 @@ def _correlate_windows_x(
         return found if counts == size else _spread(found, size, stride)
     axes = len(size)
     if _is_depthwise(weight.shape, groups):
-        image = np.empty((len(y), *size, groups), y.dtype)
+        image = room((len(y), *size, groups), y.dtype)
         starts, by_channel = tuple([-before for before, _ in padding]), _by_channel(weight, groups)
         last = np.moveaxis(y, 1, -1)
         if weight.shape[0] == groups and set(stride) == {1}:
@@ -219,7 +220,7 @@ def _correlate_windows_x(
     filters = np.split(np.moveaxis(weight, (0, 1), (-2, -1)), groups, axis=-2)  # (kh, .., o / groups, c / groups)
     works = []
     if set(dilation) == {1} and not any(k % s for k, s in zip(sizes, stride, strict=True)):
-        image = np.empty((len(y), *size, weight.shape[1] * groups), y.dtype)
+        image = room((len(y), *size, weight.shape[1] * groups), y.dtype)
         # Pixel s u + i - before reads y[u - a] by the place s a + i of the kernel: one correlation for all i together.
         taps = [k // s for k, s in zip(sizes, stride, strict=True)]
         first = [before // s for (before, _), s in zip(padding, stride, strict=True)]
@@ -233,7 +234,7 @@ def _correlate_windows_x(
             shift = None if shift is None else np.tile(shift, prod(stride))
             works += _correlating(piece, starts, _mirrored(part, stride), ones, ones, grid, shift, target)
     else:
-        image = np.zeros((len(y), *size, weight.shape[1] * groups), y.dtype)
+        image = zeros((len(y), *size, weight.shape[1] * groups), y.dtype)
         if bias is not None:
             image += bias
         geometry = zip(size, sizes, stride, padding, dilation, strict=True)
@@ -263,9 +264,9 @@ def _spread(found: Any, size: Sizes, stride: Sizes) -> Any:
     """Results of single pixels at every stride of an image of zeros, in the order in memory that they have."""
     n, c, *counts = found.shape
     if found.flags.c_contiguous:
-        image = np.zeros((n, c, *size), found.dtype)
+        image = zeros((n, c, *size), found.dtype)
     else:
-        image = np.moveaxis(np.zeros((n, *size, c), found.dtype), -1, 1)
+        image = np.moveaxis(zeros((n, *size, c), found.dtype), -1, 1)
     writes = [slice(0, s * (count - 1) + 1, s) for s, count in zip(stride, counts, strict=True)]
     image[(slice(None), slice(None), *writes)] = found
     return image

@@ -9,9 +9,10 @@ import numpy as np
 
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.blocks import LARGE
+from tensorgrad.backend.buffers import room, zeros
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.libraries import NUMPY, device_of, move, to_numpy
-from tensorgrad.backend.row_blocks import SHARED, over_rows, room, zeros
+from tensorgrad.backend.row_blocks import SHARED, over_rows
 from tensorgrad.backend.workers import share
 
 

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.buffers import room
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows, room
+from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows
 from tensorgrad.backend.workers import in_order
 
 # ── rows ────────────────────────────────────────────────────────────────────────────────────────────────────

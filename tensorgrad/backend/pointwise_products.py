@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.buffers import room
 from tensorgrad.backend.patches import done
 from tensorgrad.backend.workers import in_order
 
@@ -33,7 +34,7 @@ def correlated(x: Any, weight: Any, bias: Any) -> Any:
     work = n * pixels * c * o
     if _is_last(x):
         rows = np.moveaxis(x, 1, -1).reshape(n * pixels, c)
-        last = np.empty((n, *sizes, o), x.dtype)
+        last = room((n, *sizes, o), x.dtype)
         results = last.reshape(n * pixels, o)
 
         def by_rows(some: slice) -> None:
@@ -44,7 +45,7 @@ def correlated(x: Any, weight: Any, bias: Any) -> Any:
         done([partial(by_rows, some) for some in _cuts(n * pixels, c + o)], work)
         return np.moveaxis(last, -1, 1)
     images = x.reshape(n, c, pixels)
-    out = np.empty((n, o, pixels), x.dtype)
+    out = room((n, o, pixels), x.dtype)
 
     def by_images(some: slice) -> None:
         np.matmul(weight, images[some], out=out[some])

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.buffers import room, room_like
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.patches import done
 from tensorgrad.backend.window_kernels import Sizes, counts_of, reads
@@ -45,7 +46,7 @@ def _running(combine: Any) -> Callable[..., Any]:
 
     def run(xp: Any, x: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
         counts = counts_of(x.shape[2:], kernel_size, stride, _unpadded(kernel_size), dilation)
-        out = np.empty_like(x, shape=(*x.shape[:2], *counts))
+        out = room_like(x, (*x.shape[:2], *counts))
 
         def work(images: slice) -> None:
             part = x[images]
@@ -74,7 +75,7 @@ for _name, _combine in (("max_windows", np.maximum), ("min_windows", np.minimum)
 
 @kernel("spread_windows", "numpy")
 def _spread(xp: Any, y: Any, size: Sizes, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
-    out = np.empty_like(y, shape=(*y.shape[:2], *size))
+    out = room_like(y, (*y.shape[:2], *size))
 
     def work(images: slice) -> None:
         part = y[images]
@@ -100,7 +101,7 @@ def _spread(xp: Any, y: Any, size: Sizes, kernel_size: Sizes, stride: Sizes, dil
 def _attained(xp: Any, x: Any, y: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     counts = y.shape[2:]
     order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])  # from the outermost in memory
-    memory = np.empty((prod(kernel_size), *[y.shape[axis] for axis in order]), np.bool_)
+    memory = room((prod(kernel_size), *[y.shape[axis] for axis in order]), np.bool_)
     best = memory.transpose(0, *[1 + order.index(axis) for axis in range(x.ndim)])
 
     def work(images: slice) -> None:
@@ -127,8 +128,9 @@ def _share(xp: Any, y: Any, best: Any, size: Sizes, kernel_size: Sizes, stride: 
     whole = apart and all(
         k == s and s * count == length for k, s, count, length in zip(kernel_size, stride, counts, size, strict=True)
     )
-    make = np.empty_like if whole else np.zeros_like
-    out = make(best[0], dtype=y.dtype, shape=(*y.shape[:2], *size))
+    out = room_like(best[0], (*y.shape[:2], *size), y.dtype)
+    if not whole:
+        out.fill(0)
 
     def work(images: slice) -> None:
         mine = out[images]
@@ -152,7 +154,8 @@ def _share(xp: Any, y: Any, best: Any, size: Sizes, kernel_size: Sizes, stride: 
 def _gather(xp: Any, x: Any, best: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     counts = best.shape[3:]
     best = np.moveaxis(best, 2, 0)
-    out = np.zeros_like(x, shape=(*x.shape[:2], *counts))
+    out = room_like(x, (*x.shape[:2], *counts))
+    out.fill(0)
 
     def work(images: slice) -> None:
         mine = out[images]

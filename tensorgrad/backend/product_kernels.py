@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.blas import one_thread
-from tensorgrad.backend.row_blocks import room
+from tensorgrad.backend.buffers import room
 from tensorgrad.backend.workers import in_order, share
 from tensorgrad.numpy_loading import LINGER
 

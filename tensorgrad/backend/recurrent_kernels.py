@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.buffers import room
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import is_plain, room
+from tensorgrad.backend.row_blocks import is_plain
 from tensorgrad.backend.workers import share
 
 _SHARED = 1 << 24  # multiplications from which a product is worth waking a thread

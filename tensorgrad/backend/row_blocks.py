@@ -8,32 +8,15 @@ along short rows take three to five times as long.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import buffers
 from tensorgrad.backend.blas import one_thread
-from tensorgrad.backend.blocks import LARGE
 from tensorgrad.backend.workers import share
 
 BLOCK = 1 << 17  # elements of a block: with its result and a scratch array it stays in 2 MiB of cache
 SHARED = 1 << 19  # elements from which some 0.4 ms of work is worth waking a thread
-
-
-def room(shape: tuple[int, ...], dtype: Any) -> Any:
-    """An array of any values for a result; a large one lies where an array was that nobody holds any more."""
-    return buffers.empty(shape, dtype) if prod(shape) >= LARGE else np.empty(shape, dtype)
-
-
-def zeros(shape: tuple[int, ...], dtype: Any) -> Any:
-    """As `room`, filled with zeros: for less than the system takes for clearing fresh pages."""
-    if prod(shape) < LARGE:
-        return np.zeros(shape, dtype)
-    found = buffers.empty(tuple(shape), dtype)
-    found.fill(0)
-    return found
 
 
 def over_rows(function: Callable[[slice], Any], rows: int, width: int) -> list[Any]:

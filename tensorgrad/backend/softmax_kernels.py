@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.buffers import room
 from tensorgrad.backend.kernels import kernel, picky
-from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows, room
+from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows
 
 
 def _is_last(axis: Any, x: Any) -> bool:

@@ -212,3 +212,21 @@ class Steps(RuleBasedStateMachine):
 
 Steps.TestCase.settings = settings(max_examples=15, stateful_step_count=15, deadline=None)
 TestSteps = Steps.TestCase
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (70, 8, 30, 40)])
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1), (3, 1, 0, 2)])
+def test_room_lies_as_another_array_does(shape, order):
+    memory = np.zeros([shape[axis] for axis in order], "float32")
+    x = memory.transpose(np.argsort(order))
+    assert x.shape == shape
+    larger = (shape[0], shape[1] + 1, *shape[2:])
+    assert buffers.room_like(x, larger).strides == np.empty_like(x, shape=larger).strides
+    assert buffers.room_like(x, larger, np.dtype("bool")).strides == np.empty_like(x, "bool", shape=larger).strides
+
+
+def test_zeros_are_zero_wherever_they_lie():
+    shape, dtype = (700, 400), np.dtype("float32")
+    buffers.room(shape, dtype).fill(7.0)
+    assert not buffers.zeros(shape, dtype).any()
+    assert not buffers.zeros((3,), dtype).any()
