@@ -317,7 +317,7 @@ if _TYPE_CHECKING:
 
 # What is loaded when it is first asked for, so that `import tensorgrad` does not wait for it.
 _LATER = {
-    **dict.fromkeys(("data", "io", "models", "nn", "optim", "recipes", "train")),
+    **dict.fromkeys(("cuda", "data", "io", "models", "nn", "optim", "recipes", "train")),
     "Drawing": "drawing",
     "CompileWarning": "program",
     "checkpoint": "recompute",

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import is_array, is_inexact, item, namespace, to_numpy
+from tensorgrad.backend import index_flag, is_array, is_inexact, item, namespace, to_numpy
 from tensorgrad.definition import Op
 from tensorgrad.tape import Leaf, PlacedScope, Record, Traced, Watcher, add_hook, describe, watching
 
@@ -113,6 +113,8 @@ class debug(watching):
     an array handed to a Tensor or an op is borrowed, not copied, so a change by NumPy in between would give a wrong
     gradient.
     The sweep raises RuntimeError naming the op, the operand, its shape and the line.
+    On a GPU it also waits for each op, and raises IndexError at the one that met an index out of bounds; without, such
+    an index is noticed when the host next waits for a value.
 
     >>> import numpy as np
     >>> import tensorgrad as tg
@@ -138,6 +140,11 @@ class _Placed(Watcher):
     def recorded(self, record: Record, values: tuple[Any, ...], result: Any) -> None:
         if isinstance(record.scope, PlacedScope):
             return  # an outer debug() was here
+        try:
+            index_flag.check()
+        except IndexError as error:
+            given = ", ".join([_kind(value) for value in values if is_array(value)])
+            raise IndexError(f"{record.op.title}: {str(error).partition(';')[0]}; called with {given}") from None
         record.scope = PlacedScope(record.scope, _user_line())
         hook = _check_of(record, values)
         if hook is not None:

@@ -375,3 +375,26 @@ def test_a_second_sweep_still_says_that_the_tape_was_swept():
     y.backward()
     with pytest.raises(RuntimeError, match="already swept"):
         y.backward()
+
+
+def test_debug_names_the_op_that_met_an_index_out_of_bounds(monkeypatch, registry_as_it_was):
+    """Where an op raises a flag, as on a GPU, nobody looks before the host waits; under debug, at once."""
+    from tensorgrad.backend import index_flag
+
+    monkeypatch.setattr(index_flag, "_flags", {})
+
+    @tg.op
+    def read_beyond(xp, x):
+        flag = index_flag.index_flag(xp, x)
+        flag[0], flag[1], flag[2] = 1, 9, 3
+        return x + 1.0
+
+    read_beyond.vjp(x=lambda g: g)
+    x = tg.ones(3, requires_grad=True, device="strict")
+    late = read_beyond(x)
+    with pytest.raises(IndexError, match="index 9 is out of bounds for an axis with size 3; an op on a GPU met"):
+        late.sum().item()
+    with tg.debug(), pytest.raises(IndexError, match=r"read_beyond: index 9 .* size 3; called with float32\[3\]"):
+        read_beyond(x)
+    assert read_beyond(x).requires_grad
+    index_flag._flags.clear()

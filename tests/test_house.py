@@ -58,7 +58,7 @@ FLOORS: list[set[str]] = [
     {"interchange", "einops_backend"},
     {"tensor"},
     {"creation", "array_api", "linalg", "fft", "costs", "units"},
-    {"random", "transforms", "recompute", "diagnosis", "io", "overview", "footprint"},
+    {"cuda", "random", "transforms", "recompute", "diagnosis", "io", "overview", "footprint"},
     {"drawing", "profiler"},
     {"program"},
     {"testing"},

@@ -15,7 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import array_api_compat.cupy as compat
-import cupy
+import cupy as cupy
 import numpy as np
 
 from tensorgrad.backend import numpy_library

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend.libraries import to_numpy
+from tensorgrad.backend.libraries import library_of, when_waited
 
 _flags: dict[str, Any] = {}
 
@@ -25,10 +25,15 @@ def index_flag(xp: Any, like: Any) -> Any:
 def check() -> None:
     """Raise IndexError where a flag is raised, and lower it. Waits for the devices that have a flag."""
     for flag in _flags.values():
-        raised, index, size = to_numpy(flag).tolist()
+        library = library_of(flag)
+        assert library is not None
+        raised, index, size = library.to_numpy(flag).tolist()
         if raised:
             flag[...] = 0
             raise IndexError(
                 f"index {index} is out of bounds for an axis with size {size}; an op on a GPU met it some time ago, "
                 "and tensorgrad.debug() finds which one"
             )
+
+
+when_waited.append(check)

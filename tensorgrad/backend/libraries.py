@@ -240,7 +240,17 @@ def device_of(array: Array) -> str:
 def to_numpy(array: Array) -> Any:
     """The values as an ndarray: itself where it lives in host memory already, else a copy."""
     library = library_of(array)
-    return np.asarray(array) if library is None else library.to_numpy(array)
+    if library is None:
+        return np.asarray(array)
+    values = library.to_numpy(array)
+    if library.devices:
+        for look in when_waited:
+            look()
+    return values
+
+
+# What is called when the host has waited for a device: flags can be looked at then.
+when_waited: list[Callable[[], None]] = []
 
 
 def memory_of(array: Array) -> Any:
