@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from collections.abc import Iterator
 from ctypes.util import find_library
 from functools import lru_cache
@@ -33,6 +34,19 @@ def found() -> tuple[Any, str] | None:
         if name and headers:
             return ctypes.CDLL(name), str(headers[0])
     return None
+
+
+def joined(texts: list[str]) -> str:
+    """Texts in one: each in a namespace of its own, below the headers of all, which are then read once."""
+    headers: dict[str, None] = {}
+    parts = []
+    for place, text in enumerate(texts):
+        lines = text.replace('extern "C" ', "").splitlines()
+        headers.update(dict.fromkeys(line for line in lines if line.startswith("#include")))
+        body = "\n".join([line for line in lines if not line.startswith("#include")])
+        undone = [f"#undef {name}" for name in re.findall(r"^#define (\w+)", body, re.M)]
+        parts += [f"namespace n{place} {{", body, "}", *undone]
+    return "\n".join([*headers, *parts])
 
 
 def errors_of(text: str, architecture: str) -> str | None:

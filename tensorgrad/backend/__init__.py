@@ -4,7 +4,9 @@ from tensorgrad.backend import attention_kernels as attention_kernels
 from tensorgrad.backend import contraction_kernels as contraction_kernels
 from tensorgrad.backend import convolution_kernels as convolution_kernels
 from tensorgrad.backend import convolve_kernels as convolve_kernels
+from tensorgrad.backend import cuda_pooling_kernels as cuda_pooling_kernels
 from tensorgrad.backend import cuda_softmax_kernels as cuda_softmax_kernels
+from tensorgrad.backend import cuda_window_kernels as cuda_window_kernels
 from tensorgrad.backend import index_kernels as index_kernels
 from tensorgrad.backend import linear_kernels as linear_kernels
 from tensorgrad.backend import normalization_kernels as normalization_kernels
