@@ -1,7 +1,7 @@
 """Windows on a GPU: unfold and fold over one to three axes, each number read and written once.
 
-A thread of unfold goes through the places of one window, a thread of fold through the windows that hold one pixel, which
-it adds up in their order: nothing is scattered, so results are the same in every run.
+A thread of unfold goes through the places of one window, a thread of fold through the windows that hold one pixel,
+which it adds up in their order: nothing is scattered, so results are the same in every run.
 """
 
 from __future__ import annotations
