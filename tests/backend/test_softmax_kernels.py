@@ -7,6 +7,7 @@ from tensorgrad import ops
 from tensorgrad.backend.libraries import NUMPY
 from tensorgrad.backend.row_blocks import BLOCK
 
+pytestmark = pytest.mark.usefixtures("kernels_of_numpy")
 OPS = {"softmax": ops.softmax, "log_softmax": ops.log_softmax}
 
 
