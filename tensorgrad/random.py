@@ -4,8 +4,10 @@ A `Generator` draws its bits from Philox 4x64-10 (Salmon et al., "Parallel rando
 block c of the generator with key k is four 64-bit words that depend on (k, c) alone, those which
 `numpy.random.Philox(key=k, counter=c)` gives first. (NumPy steps the counter before it makes a block, so in the
 paper's notation they are Philox of c + 1.) A call for n values takes the next ceil(n / 4) blocks, whatever the values
-and their dtype; value i rests on word i, or for normals on its pair of words. So a kernel on another device can make
-any part of a stream by itself, and a float32 draw leaves the generator where a float64 draw leaves it.
+and their dtype; value i rests on word i, or for normals on its pair of words. So a kernel on another device makes any
+part of a stream by itself (`backend/random_words.py`): bits and uniform values are the same there, normal ones to 1e-6,
+since devices round logarithms and cosines in their own ways. A float32 draw leaves the generator where a float64 draw
+leaves it.
 
 How values are made of words w:
 
@@ -34,6 +36,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from tensorgrad import backend, ops
+from tensorgrad.backend import random_words
 from tensorgrad.tape import Traced
 from tensorgrad.tensor import Tensor, of_array
 
@@ -179,6 +182,14 @@ class Generator:
             values[start:stop] = transform(words)[: stop - start]
         return values.reshape(shape)
 
+    def _drawn(self, kind: str, shape: tuple[int, ...], dtype: Any, transform: Callable[[Any], Any]) -> Tensor:
+        """Values of a kind: made by the device itself where its library can, else here and moved there."""
+        library = backend.on_device(self.device)
+        if not random_words.makes_values(library):
+            return self._tensor(self._draw(shape, dtype, transform))
+        key, counter = self._reserve(prod(shape))
+        return of_array(random_words.drawn(library, self.device, key, counter, shape, dtype, kind))
+
     def _tensor(self, values: Any) -> Tensor:
         return of_array(backend.move(values, self.device))
 
@@ -194,7 +205,7 @@ class Generator:
         Tensor([0.01154675, 0.2415492 , 0.11142586], dtype=float64)
         """
         kind = _floating("random", dtype)
-        return self._tensor(self._draw(_shape("random", size), kind, _UNIFORMS[kind]))
+        return self._drawn("uniform", _shape("random", size), kind, _UNIFORMS[kind])
 
     def uniform(self, low: Any = 0.0, high: Any = 1.0, size: Size = None, dtype: Any = None) -> Tensor:
         """Uniform values, low <= x < high.   (...), (...) -> size
@@ -229,7 +240,7 @@ class Generator:
         Tensor([ 0.0080887 ,  0.15219213, -0.44680975], dtype=float64)
         """
         kind = _floating("standard_normal", dtype)
-        return self._tensor(self._draw(_shape("standard_normal", size), kind, _normals))
+        return self._drawn("normal", _shape("standard_normal", size), kind, _normals)
 
     def normal(self, loc: Any = 0.0, scale: Any = 1.0, size: Size = None, dtype: Any = None) -> Tensor:
         """Values of the normal distribution with mean `loc` and standard deviation `scale`.   (...), (...) -> size
@@ -259,7 +270,7 @@ class Generator:
         """
         kind, shape, (scale,) = self._arguments("exponential", dtype, size, scale=scale)
         _refuse_negative("exponential", scale)
-        return _as_dtype(ops.multiply(self._tensor(self._draw(shape, kind, _exponentials)), scale), kind)
+        return _as_dtype(ops.multiply(self._drawn("exponential", shape, kind, _exponentials), scale), kind)
 
     @_seen
     def bernoulli(self, p: Any, size: Size = None, dtype: Any = None) -> Tensor:
@@ -276,7 +287,11 @@ class Generator:
         if not np.all((chance >= 0) & (chance <= 1)):
             raise ValueError(f"bernoulli: p holds {_worst(chance)}; expected probabilities in [0, 1]")
         shape = _common_shape("bernoulli", size, p=chance.shape)
-        return self._tensor(np.asarray(self._draw(shape, np.float64, _uniforms64) < chance).astype(kind))
+        library = backend.on_device(self.device)
+        if not random_words.makes_values(library):
+            return self._tensor(np.asarray(self._draw(shape, np.float64, _uniforms64) < chance).astype(kind))
+        draws = self._drawn("uniform", shape, np.dtype("float64"), _uniforms64)
+        return _as_dtype(ops.less(draws, p if isinstance(p, (int, float)) else self._tensor(chance)), kind)
 
     def _arguments(self, what: str, dtype: Any, size: Size, **arguments: Any) -> tuple[Any, tuple[int, ...], list[Any]]:
         """The dtype and shape of the result, and the arguments: numbers as they are, all else as tensors here.

@@ -6,6 +6,7 @@ from tensorgrad.backend import convolution_kernels as convolution_kernels
 from tensorgrad.backend import convolve_kernels as convolve_kernels
 from tensorgrad.backend import cuda_normalization_kernels as cuda_normalization_kernels
 from tensorgrad.backend import cuda_pooling_kernels as cuda_pooling_kernels
+from tensorgrad.backend import cuda_random_kernels as cuda_random_kernels
 from tensorgrad.backend import cuda_softmax_kernels as cuda_softmax_kernels
 from tensorgrad.backend import cuda_window_kernels as cuda_window_kernels
 from tensorgrad.backend import index_kernels as index_kernels
