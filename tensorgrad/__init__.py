@@ -120,6 +120,7 @@ from tensorgrad.ops import (
     finfo,
     flatten,
     flip,
+    float16,
     float32,
     float64,
     floor,
@@ -302,6 +303,7 @@ from tensorgrad.ops import (
     where,
     zeros_like,
 )
+from tensorgrad.precision import autocast
 from tensorgrad.primitive import op
 from tensorgrad.random import manual_seed
 from tensorgrad.tape import Tape, enable_grad, no_grad, scope
@@ -313,6 +315,7 @@ if _TYPE_CHECKING:
     from tensorgrad.diagnosis import debug, detect_anomaly
     from tensorgrad.drawing import Drawing, render
     from tensorgrad.footprint import measure_memory, predict_memory
+    from tensorgrad.optim import GradScaler
     from tensorgrad.profiler import profile
     from tensorgrad.program import CompileWarning, compile, source
     from tensorgrad.recompute import checkpoint
@@ -321,6 +324,7 @@ if _TYPE_CHECKING:
 _LATER = {
     **dict.fromkeys(("cuda", "data", "io", "models", "nn", "optim", "recipes", "train")),
     "Drawing": "drawing",
+    "GradScaler": "optim",
     "CompileWarning": "program",
     "checkpoint": "recompute",
     "compile": "program",
@@ -338,6 +342,13 @@ _LATER = {
 
 
 def __getattr__(name):  # type: ignore[no-untyped-def]  # whatever the room has
+    if name == "bfloat16":
+        from tensorgrad.backend import bfloat16
+
+        try:
+            return bfloat16()
+        except ModuleNotFoundError as missing:
+            raise AttributeError(f"tensorgrad.bfloat16: {missing}") from missing
     if name not in _LATER:
         raise AttributeError(f"module 'tensorgrad' has no attribute {name!r}")
     room = _LATER[name]
@@ -354,6 +365,7 @@ def __dir__():  # type: ignore[no-untyped-def]  # what waits is there too, for t
 __all__ = [
     "CompileWarning",
     "Drawing",
+    "GradScaler",
     "Tape",
     "Tensor",
     "__array_api_version__",
@@ -383,6 +395,7 @@ __all__ = [
     "atan",
     "atan2",
     "atanh",
+    "autocast",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -458,6 +471,7 @@ __all__ = [
     "finfo",
     "flatten",
     "flip",
+    "float16",
     "float32",
     "float64",
     "floor",

@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from itertools import repeat
 from math import prod
@@ -33,6 +34,7 @@ from tensorgrad.backend import (
     settle,
 )
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
+from tensorgrad.precision import without_autocast
 from tensorgrad.tape import (
     CONSTANT,
     SWEPT,
@@ -552,7 +554,8 @@ def run(
                 seed = ops.conj(seed)
             pending.add(record, _fit(seed, record))
         wrapped = wrap if create_graph else None
-        found = sweep(pending, wrapped, retain or create_graph, needed, wanted, watchers)
+        swept = partial(sweep, pending, wrapped, retain or create_graph, needed, wanted, watchers)
+        found = without_autocast(swept) if create_graph else swept()
         return [(record, outward(g)) for record, g in found]
     finally:
         # The mode first: Python looks for signals after a call, so Ctrl-C here can only keep the second from running,

@@ -14,7 +14,7 @@ from typing import Any
 from tensorgrad import backend
 from tensorgrad.definition import Op
 
-FLOATING = "'fc'"  # the kinds of dtypes that carry gradients
+FLOATING = repr(backend.INEXACT)  # the kinds of dtypes that carry gradients
 SETTLE = "if type(_result) is not _ndarray: _result = _settle(_result)"
 NEW_TENSOR = "_tensor = _new(_Tensor); _tensor.data = _result; _tensor.grad = None"
 

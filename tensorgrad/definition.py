@@ -214,19 +214,41 @@ class Op:
                 values = (*values[:place], np.dtype(values[place]), *values[place + 1 :])
         kernel = self.kernel_for(library.name)
         if library is NUMPY and self.in_blocks:  # a number is the first operand, and a large array perhaps another
-            return values, backend.wide(lambda *arrays: self.run(NUMPY.namespace, arrays, kernel), *values)
-        if library.beside is None:
-            return values, self.run(library.namespace, values, kernel)
-        with library.beside(next(each for each in self.array_values(values) if type(each) is library.array_type)):
-            return values, self.run(library.namespace, values, kernel)
+            found = backend.wide(lambda *arrays: self.run(NUMPY.namespace, arrays, kernel), *values)
+        elif library.beside is None:
+            found = self.run(library.namespace, values, kernel)
+        else:
+            with library.beside(next(each for each in self.array_values(values) if type(each) is library.array_type)):
+                found = self.run(library.namespace, values, kernel)
+        return values, found if self.lift is None else self._rounded(library, values, found)
 
     def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """NumPy gave another dtype than the first operand's: run again if an integer array was the reason."""
         library_among(self.array_values(values))  # NumPy would take a list for an array, of float64
         lifted = self._lifted(values)
-        if lifted is values:
-            return values, result
-        return lifted, self.run(NUMPY.namespace, lifted, self.kernel_for(NUMPY.name))
+        if lifted is not values:
+            result = self.run(NUMPY.namespace, lifted, self.kernel_for(NUMPY.name))
+        return lifted, self._rounded(NUMPY, lifted, result)
+
+    def _rounded(self, library: backend.Library, values: tuple[Any, ...], results: Any) -> Any:
+        """What a call on halves gives, where the library made more of them: the result of float32, rounded.
+
+        NumPy has Python's numbers widen a bfloat16, and functions that know no halves give float64.
+        """
+        if self.results > 1:
+            return results
+        wider = (results[0] if self.saves else results).dtype
+        dtypes = {each.dtype for each in self.array_values(values) if hasattr(each, "dtype")}
+        halves = {each for each in dtypes if backend.is_half(each)}
+        if len(halves) != 1 or wider in halves or wider.kind not in backend.FLOATING:
+            return results
+        if any(backend.is_inexact(each) for each in dtypes - halves):
+            return results
+        (half,) = halves
+        xp, single = library.namespace, np.dtype("float32")
+        widened = [xp.astype(each, single) if getattr(each, "dtype", None) == half else each for each in values]
+        found = self.run(xp, tuple(widened), self.kernel_for(library.name))
+        return (xp.astype(found[0], half), *found[1:]) if self.saves else xp.astype(found, half)
 
     @property
     def lifted_names(self) -> list[str]:
@@ -237,7 +259,7 @@ class Op:
         """The values, an integer array beside floating ones cast to their dtype (see docs/conventions.md)."""
         operands = [values[self.names.index(name)] for name in self.lifted_names] + list(values[len(self.names) :])
         arrays = [each for each in operands if each is not None]
-        floating = [each for each in arrays if hasattr(each, "dtype") and each.dtype.kind in "fc"]
+        floating = [each for each in arrays if hasattr(each, "dtype") and backend.is_inexact(each.dtype)]
         whole = [each for each in arrays if hasattr(each, "dtype") and each.dtype.kind in "biu"]
         scalars = [each for each in arrays if not hasattr(each, "dtype")]
         if any(isinstance(each, complex) for each in scalars) and not any(each.dtype.kind == "c" for each in floating):

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from tensorgrad import ops
+from tensorgrad.backend import is_inexact
 from tensorgrad.tape import Traced
 
 _joined: list[type] = []  # einops finds backends among the subclasses of its own, and a class does not keep those
@@ -21,7 +22,7 @@ class Vocabulary:
         return isinstance(tensor, Traced)
 
     def is_float_type(self, x: Any) -> bool:
-        return bool(x.dtype.kind in "fc")
+        return bool(is_inexact(x.dtype))
 
     def to_numpy(self, x: Any) -> Any:
         return x.numpy()

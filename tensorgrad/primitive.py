@@ -17,8 +17,10 @@ import inspect
 import linecache
 from collections.abc import Callable
 from functools import partial
+from threading import RLock
 from types import FunctionType
 from typing import Any, Protocol, overload
+from weakref import WeakSet
 
 import numpy as np
 
@@ -129,7 +131,34 @@ def return_as(kind: type) -> None:
 
 
 def _not_yet_written(*args: Any, **keywords: Any) -> Any:
-    return _write(*args, **keywords)  # type: ignore[name-defined]  # noqa: F821 - a global of the op's own
+    return _plain_call(*args, **keywords)  # type: ignore[name-defined]  # noqa: F821 - a global of the op's own
+
+
+def _diverted(*args: Any, **keywords: Any) -> Any:
+    return _divert(_op, _plain_call, args, keywords)  # type: ignore[name-defined]  # noqa: F821 - likewise
+
+
+_functions: WeakSet[Any] = WeakSet()
+_changing = RLock()  # of a function's body
+
+
+def divert(chosen: Callable[[Op], bool], call: Callable[..., Any] | None) -> None:
+    """Have calls of the ops chosen made as call(op, function, args, keywords); None: as they are.
+
+    Their bodies are exchanged, so that ops that nobody diverts pay nothing. Holds in all threads.
+    """
+    with _changing:
+        for function in _functions:
+            if chosen(function.op):
+                names = function.__globals__
+                names["_divert"], names["_op"] = call, function.op
+                function.__code__ = _diverted.__code__ if call is not None else _own_code(function)
+
+
+def _own_code(function: Any) -> Any:
+    """What a function runs when nobody diverts it: its body, where that is written."""
+    plain = function.__globals__["_plain_call"]
+    return plain.__code__ if hasattr(plain, "written") else _not_yet_written.__code__
 
 
 def _function_of(op: Op) -> Any:
@@ -139,9 +168,9 @@ def _function_of(op: Op) -> Any:
 
     def write(*args: Any, **keywords: Any) -> Any:
         _compile(op, function)
-        return function(*args, **keywords)
+        return names["_plain_call"](*args, **keywords)
 
-    names["_write"] = write
+    names["_plain_call"] = names["_write"] = write
     has_out = op.elementwise and op.results == 1 and not op.saves
     out = [inspect.Parameter("out", inspect.Parameter.POSITIONAL_OR_KEYWORD, default=None)] if has_out else []
     function.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
@@ -152,7 +181,10 @@ def _function_of(op: Op) -> Any:
 
 def _forget_body(function: Any) -> None:
     """Have the body written again at the next call: a rule or a kernel has changed."""
-    function.__code__ = _not_yet_written.__code__
+    with _changing:
+        function.__globals__["_plain_call"] = function.__globals__["_write"]
+        if function.__code__ is not _diverted.__code__:
+            function.__code__ = _not_yet_written.__code__
 
 
 def _compile(op: Op, function: Any) -> None:
@@ -175,8 +207,12 @@ def _compile(op: Op, function: Any) -> None:
     scratch: dict[str, Any] = {}
     exec(compile(source, filename, "exec"), names, scratch)
     body = scratch[op.name]
-    function.__defaults__, function.__kwdefaults__ = body.__defaults__, body.__kwdefaults__
-    function.__code__ = body.__code__  # last: another thread may be calling
+    body.written = True
+    with _changing:
+        function.__defaults__, function.__kwdefaults__ = body.__defaults__, body.__kwdefaults__
+        names["_plain_call"] = body
+        if function.__code__ is not _diverted.__code__:
+            function.__code__ = body.__code__  # last: another thread may be calling
 
 
 @overload
@@ -246,6 +282,8 @@ def _primitive(definition: Op) -> Any:
     function.__annotations__ = {k: v for k, v in kernel.__annotations__.items() if k != "xp"}
     function.__wrapped_kernel__ = kernel
     function.op = definition
+    with _changing:
+        _functions.add(function)
 
     def vjp(**rules: Rule) -> Any:
         definition.set_rules(rules)
@@ -265,4 +303,4 @@ def _primitive(definition: Op) -> Any:
     return function
 
 
-__all__ = ["Op", "Primitive", "op", "registry", "return_as"]
+__all__ = ["Op", "Primitive", "divert", "op", "registry", "return_as"]

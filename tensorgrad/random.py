@@ -307,7 +307,7 @@ class Generator:
             elif not isinstance(value, (int, float)):
                 value = Tensor(value, device=self.device)
             values.append(value)
-        floats = [each.dtype for each in values if isinstance(each, Tensor) and each.dtype.kind == "f"]
+        floats = [each.dtype for each in values if isinstance(each, Tensor) and backend.is_floating(each.dtype)]
         kind = _floating(what, dtype) if dtype is not None or not floats else np.result_type(*floats)
         shapes = {name: getattr(value, "shape", ()) for name, value in zip(arguments, values, strict=True)}
         return kind, _common_shape(what, size, **shapes), values

@@ -245,7 +245,7 @@ def watched(record: Record, values: tuple[Any, ...], result: Any) -> None:
 class _Entry(NamedTuple):
     """A mode that was entered, what held before it, and the entry below."""
 
-    mode: _Mode
+    mode: Mode
     page: Scope | None
     paused: Scope
     below: _Entry | None
@@ -255,41 +255,19 @@ class _Entry(NamedTuple):
 _entered: ContextVar[_Entry | None] = ContextVar("entered", default=None)
 
 
-class _Mode:
-    """A recording mode: a context manager, and a decorator for functions, generators and coroutines.
+class Mode:
+    """A context manager that is also a decorator for functions, generators and coroutines.
 
     One mode object may be entered twice, and in several threads at once.
     """
 
-    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+    def __enter__(self) -> None:
         raise NotImplementedError
 
-    def __enter__(self) -> None:
-        now, paused = page.get(), suspended.get()
-        _entered.set(_Entry(self, now, paused, _entered.get()))
-        if now is not None:
-            suspended.set(now)
-        page.set(self._page(now, paused))
-
     def __exit__(self, *_: object) -> None:
-        entry, above = _entered.get(), []
-        while entry is not None and entry.mode is not self:
-            above.append(entry)
-            entry = entry.below
-        if entry is None:
-            return  # a generator that was entered elsewhere ends here: nothing of this thread's is to be undone
-        if not above:
-            page.set(entry.page)
-            suspended.set(entry.paused)
-            _entered.set(entry.below)
-            return
-        # Left out of order, by a generator: the mode entered after it goes back to what held before both.
-        below = _Entry(above[-1].mode, entry.page, entry.paused, entry.below)
-        for each in reversed(above[:-1]):
-            below = each._replace(below=below)
-        _entered.set(below)
+        raise NotImplementedError
 
-    def _fresh(self) -> _Mode:
+    def _fresh(self) -> Mode:
         return type(self)()
 
     def __call__(self, function: Function) -> Function:
@@ -345,7 +323,7 @@ class _Awaited:
         return self._steps
 
 
-def _step(mode: Callable[[], _Mode], body: Any) -> Generator[Any, Any, Any]:
+def _step(mode: Callable[[], Mode], body: Any) -> Generator[Any, Any, Any]:
     """Run a generator to its end, in the mode between yields and out of it while the caller has control."""
     advance, sent = body.send, None
     while True:
@@ -364,7 +342,39 @@ def _step(mode: Callable[[], _Mode], body: Any) -> Generator[Any, Any, Any]:
             advance, sent = body.throw, error
 
 
-class no_grad(_Mode):
+class _Recording(Mode):
+    """A recording mode: it puts another page in the place of the current one."""
+
+    def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
+        raise NotImplementedError
+
+    def __enter__(self) -> None:
+        now, paused = page.get(), suspended.get()
+        _entered.set(_Entry(self, now, paused, _entered.get()))
+        if now is not None:
+            suspended.set(now)
+        page.set(self._page(now, paused))
+
+    def __exit__(self, *_: object) -> None:
+        entry, above = _entered.get(), []
+        while entry is not None and entry.mode is not self:
+            above.append(entry)
+            entry = entry.below
+        if entry is None:
+            return  # a generator that was entered elsewhere ends here: nothing of this thread's is to be undone
+        if not above:
+            page.set(entry.page)
+            suspended.set(entry.paused)
+            _entered.set(entry.below)
+            return
+        # Left out of order, by a generator: the mode entered after it goes back to what held before both.
+        below = _Entry(above[-1].mode, entry.page, entry.paused, entry.below)
+        for each in reversed(above[:-1]):
+            below = each._replace(below=below)
+        _entered.set(below)
+
+
+class no_grad(_Recording):
     """Record nothing: `with no_grad():`, or `@no_grad()` before a function.
 
     A `with no_grad():` around a `yield` stays on in the caller until the generator goes on; decorate the
@@ -381,7 +391,7 @@ class no_grad(_Mode):
         return None
 
 
-class enable_grad(_Mode):
+class enable_grad(_Recording):
     """Record again inside a `no_grad`: `with enable_grad():`, or `@enable_grad()` before a function.
 
     >>> import tensorgrad as tg
@@ -395,7 +405,7 @@ class enable_grad(_Mode):
         return paused if page_now is None else page_now
 
 
-class scope(_Mode):
+class scope(_Recording):
     """Name what is recorded inside: `with scope("encoder"):`. Nested names are joined by dots.
 
     Drawings have one box per scope, profiles one line.
@@ -404,7 +414,7 @@ class scope(_Mode):
     def __init__(self, name: str) -> None:
         self._name = name
 
-    def _fresh(self) -> _Mode:
+    def _fresh(self) -> Mode:
         return scope(self._name)
 
     def _page(self, page_now: Scope | None, paused: Scope) -> Scope | None:
@@ -416,7 +426,7 @@ class scope(_Mode):
         return inner
 
 
-class watching(_Mode):
+class watching(_Recording):
     """Let a watcher see everything recorded and swept inside."""
 
     def __init__(self, watcher: Watcher) -> None:

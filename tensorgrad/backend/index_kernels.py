@@ -10,6 +10,7 @@ import numpy as np
 from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.blocks import LARGE
 from tensorgrad.backend.buffers import room, zeros
+from tensorgrad.backend.dtypes import INEXACT
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.libraries import NUMPY, device_of, move, to_numpy
 from tensorgrad.backend.row_blocks import SHARED, over_rows
@@ -130,7 +131,7 @@ def _add_rows(table: Any, rows: Any, values: Any) -> None:
         (_add_by_product if len(table) <= _FEW else _add_wide_rows)(table, rows, values)
     # Sums in float64 by bincount are both faster and more exact than add.at in float32. Where the table is much larger
     # than the values, and for integers, sorted segments touch no row that is not named.
-    elif values.dtype.kind not in "fc" or table.size > 32 * rows.size + 4 * values.size:
+    elif values.dtype.kind not in INEXACT or table.size > 32 * rows.size + 4 * values.size:
         _add_segments(table, rows, values)
     elif values.dtype.kind == "c":
         _add_by_counting(table.real, rows, values.real)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import numpy_library, probe
-from tensorgrad.backend.dtypes import natural
+from tensorgrad.backend.dtypes import as_dtype, is_bfloat16, natural
 
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
 
@@ -151,7 +151,7 @@ def destination(where: Iterable[Any], device: Any = None, dtype: Any = None) -> 
         found[not is_device] = each
     return (
         None if found[0] is None else device_named(found[0]),
-        None if found[1] is None else np.dtype(found[1]),
+        None if found[1] is None else as_dtype(found[1]),
     )
 
 
@@ -160,7 +160,7 @@ _KINDS = frozenset({NUMPY.device, *_loaders})
 
 def _names_dtype(text: str) -> bool:
     try:
-        np.dtype(text)
+        as_dtype(text)
     except TypeError:
         return False
     return True
@@ -330,12 +330,12 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
             raise ValueError(
                 "a tensor is rectangular, and this list is ragged: its rows must have equal lengths; pad them first"
             ) from error
-        if values.dtype.kind not in "biufc":
+        if values.dtype.kind not in "biufc" and not is_bfloat16(values.dtype):
             raise TypeError(
                 f"a tensor holds booleans, integers, floating or complex numbers, not {values.dtype} "
                 f"(from a {type(data).__name__})"
             )
-        if dtype is not None and np.dtype(dtype).kind in "iu" and values.dtype.kind in "iuf":
+        if dtype is not None and as_dtype(dtype).kind in "iu" and values.dtype.kind in "iuf":
             values = np.asarray(data, dtype)  # 64 bits do not pass through a float64, and what does not fit raises
         if dtype is None and not hasattr(data, "dtype"):
             if values.size == 0 and values.dtype.kind == "f":
@@ -349,11 +349,11 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
             raise TypeError("a tensor has no mask: fill the masked array first, data.filled(value)")
         data = np.asarray(data)  # np.matrix, memmap: the subclass would bring rules of its own
     array: Array = settle(data)
-    if dtype is not None and array.dtype != np.dtype(dtype):
-        if array.dtype.kind == "c" and np.dtype(dtype).kind != "c":
+    if dtype is not None and array.dtype != as_dtype(dtype):
+        if array.dtype.kind == "c" and as_dtype(dtype).kind != "c":
             raise TypeError(f"{array.dtype} values do not fit {np.dtype(dtype)}; take real(x) or abs(x) first")
-        array, copy = library.namespace.astype(array, np.dtype(dtype)), False
-    if array.dtype.kind not in "biufc":
+        array, copy = library.namespace.astype(array, as_dtype(dtype)), False
+    if array.dtype.kind not in "biufc" and not is_bfloat16(array.dtype):
         raise TypeError(f"a tensor holds booleans, integers, floating or complex numbers, not {array.dtype}")
     moved = array if device is None else move(array, device)
     return library.namespace.asarray(moved, copy=True) if copy and moved is array else moved

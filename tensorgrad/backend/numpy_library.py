@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.blas import one_thread
+from tensorgrad.backend.dtypes import FLOATING, INEXACT, is_half, limits
 from tensorgrad.backend.product_kernels import matmul
 from tensorgrad.backend.workers import in_order, share
 
@@ -73,7 +74,11 @@ def _column_sums(rows: Any) -> Any:
 
 
 def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
-    return _add(x, axis, _wide(x, dtype), keepdims)
+    if dtype is None and x.dtype.char not in "fdFD":
+        if is_half(x.dtype):  # summed in float32: in halves, 2048 + 1 is 2048
+            return _add(x.astype(np.float32), axis, None, keepdims).astype(x.dtype)
+        dtype = _wide(x, dtype)
+    return _add(x, axis, dtype, keepdims)
 
 
 def _prod(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
@@ -92,6 +97,8 @@ def _mean(x: Any, /, *, axis: Any = None, keepdims: bool = False) -> Any:
     if not x.size:
         return np.full_like(_add_reduce(x, axis, None, None, keepdims), np.nan)
     total = _add(x, axis, None, keepdims)
+    if total.itemsize == 2 and is_half(x.dtype):
+        return _mean(x.astype(np.float32), axis=axis, keepdims=keepdims).astype(x.dtype)
     # A scalar of the sum's own dtype keeps float32 a float32, and holds any count where x is int8.
     return _divide(total, total.dtype.type(x.size // total.size if total.size else 1))
 
@@ -112,16 +119,18 @@ _KINDS = {
     "signed integer": "i",
     "unsigned integer": "u",
     "integral": "iu",
-    "real floating": "f",
+    "real floating": FLOATING,
     "complex floating": "c",
-    "numeric": "iufc",
+    "numeric": "iu" + INEXACT,
 }
 
 
 def _isdtype(dtype: Any, kind: Any) -> bool:
     if isinstance(kind, str) and kind in _KINDS:
         return np.dtype(dtype).kind in _KINDS[kind]  # np.isdtype takes 2.5 us more, and kernels ask it each time
-    return bool(np.isdtype(np.dtype(dtype), kind))
+    if isinstance(kind, tuple):
+        return any(_isdtype(dtype, each) for each in kind)
+    return bool(np.dtype(dtype) == kind if isinstance(kind, np.dtype) else np.isdtype(np.dtype(dtype), kind))
 
 
 class _NumpyNamespace(SimpleNamespace):
@@ -147,6 +156,7 @@ namespace = _NumpyNamespace(
     astype=_astype,
     matmul=matmul,
     isdtype=_isdtype,
+    finfo=limits,
     bool=np.dtype(bool),
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.dtypes import is_floating
 from tensorgrad.backend.kernels import kernel
 
 
@@ -13,7 +14,7 @@ from tensorgrad.backend.kernels import kernel
 def _largest_of_segments(xp: Any, x: Any, segment_ids: Any, num_segments: int) -> Any:
     if x.dtype.kind == "c":
         raise TypeError("complex numbers have no order")
-    lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
+    lowest = -np.inf if is_floating(x.dtype) else np.iinfo(x.dtype).min
     result = np.full((num_segments, *x.shape[1:]), lowest, x.dtype)
     if segment_ids.size:
         order = np.argsort(segment_ids, kind="stable")

@@ -7,6 +7,7 @@ from math import inf, sqrt
 from typing import Any
 
 from tensorgrad import ops
+from tensorgrad.backend import is_floating
 from tensorgrad.creation import zeros
 from tensorgrad.nn import init
 from tensorgrad.nn.linear import Linear
@@ -232,7 +233,7 @@ def _added(mask: Any, like: Any, name: str) -> Any:
     """A mask as what it adds to the scores."""
     if mask.dtype.kind == "b":
         return ops.where(mask, -inf, zeros((), dtype=like.dtype, device=like.device))
-    if mask.dtype.kind != "f":
+    if not is_floating(mask.dtype):
         raise TypeError(
             f"MultiheadAttention: {name} holds {mask.dtype}; expected booleans, or numbers to add to scores"
         )

@@ -30,7 +30,7 @@ def _write(tensor: Tensor, values: Any, what: str) -> Tensor:
 
 def _draw(tensor: Tensor, generator: Any, method: str, first: float, second: float) -> Tensor:
     source = default_generator() if generator is None else generator
-    real = tensor.dtype if tensor.dtype.kind == "f" else backend.get_default_dtype()
+    real = tensor.dtype if backend.is_floating(tensor.dtype) else backend.get_default_dtype()
     # The default dtype is not spelled out: a TorchGenerator has float32 alone.
     options = {} if real == backend.get_default_dtype() else {"dtype": real}
     drawn = getattr(source, method)(first, second, size=tensor.shape, **options)

@@ -333,7 +333,7 @@ class Module(Node):
         that were registered on a parameter that changes do not.
         """
         device, kind = backend.destination(where, device, dtype)
-        if kind is not None and kind.kind not in "fc":
+        if kind is not None and not backend.is_inexact(kind):
             raise TypeError(f"to: dtype is {kind}; expected a floating or complex one")
         for _, each in walk(self):
             if isinstance(each, Tensor) and each.is_leaf:
@@ -449,7 +449,7 @@ def _transfer(tensor: Tensor, device: str | None, kind: Any) -> None:
     where = tensor.device if device is None else device
     dtype = tensor.dtype
     if kind is not None and backend.is_inexact(dtype):
-        dtype = backend.complex_of(kind) if dtype.kind == "c" and kind.kind == "f" else kind
+        dtype = backend.complex_of(kind) if dtype.kind == "c" and backend.is_floating(kind) else kind
     if where == tensor.device and dtype == tensor.dtype:
         return
     gradient = tensor.grad

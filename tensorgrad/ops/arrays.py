@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import (
+    NUMPY,
     Array,
     as_array,
+    as_dtype,
     device_named,
     get_default_dtype,
     is_array,
+    is_bfloat16,
     item,
+    limits,
     move,
     natural,
     on_device,
@@ -30,7 +34,7 @@ e, pi, inf, nan, newaxis = np.e, np.pi, np.inf, np.nan, None
 bool_ = np.dtype("bool")
 int8, int16, int32, int64 = (np.dtype(f"int{bits}") for bits in (8, 16, 32, 64))
 uint8, uint16, uint32, uint64 = (np.dtype(f"uint{bits}") for bits in (8, 16, 32, 64))
-float32, float64 = np.dtype("float32"), np.dtype("float64")
+float16, float32, float64 = np.dtype("float16"), np.dtype("float32"), np.dtype("float64")
 complex64, complex128 = np.dtype("complex64"), np.dtype("complex128")
 
 
@@ -43,8 +47,8 @@ def floating(dtype: Any) -> Any:
     """A dtype, or the default one for None. Raises TypeError for one that is not of numbers."""
     if dtype is None:
         return get_default_dtype()
-    found = np.dtype(dtype)
-    if found.kind not in "biufc":
+    found = as_dtype(dtype)
+    if found.kind not in "biufc" and not is_bfloat16(found):
         raise TypeError(f"an array holds booleans, integers, floating or complex numbers, not {found}")
     return found
 
@@ -155,7 +159,7 @@ def isdtype(dtype: Any, kind: Any) -> bool:
     >>> isdtype(float32, "real floating")
     True
     """
-    return bool(np.isdtype(np.dtype(dtype), kind))
+    return bool(NUMPY.namespace.isdtype(dtype, kind))
 
 
 def _dtype_of(each: Any) -> Any:
@@ -197,9 +201,9 @@ def finfo(type: Any, /) -> FloatingInfo:
     >>> finfo(float32).bits
     32
     """
-    info = np.finfo(_dtype_of(type))
-    limits = [float(limit) for limit in (info.eps, info.max, info.min, info.smallest_normal)]
-    return FloatingInfo(int(info.bits), info.dtype, *limits)
+    info = limits(_dtype_of(type))
+    bounds = [float(bound) for bound in (info.eps, info.max, info.min, info.smallest_normal)]
+    return FloatingInfo(int(info.bits), info.dtype, *bounds)
 
 
 def iinfo(type: Any, /) -> Any:

@@ -6,6 +6,7 @@ from math import inf
 from typing import Any
 
 from tensorgrad.ops.activation import relu
+from tensorgrad.ops.analytic import square
 from tensorgrad.ops.arithmetic import pow
 from tensorgrad.ops.elementwise import abs, minimum, where
 from tensorgrad.ops.loss import matching, reduced
@@ -23,8 +24,7 @@ def mse_loss(x: Any, target: Any, reduction: str = "mean") -> Any:
     Tensor(2.5, dtype=float32)
     """
     target = matching(x, target, "mse_loss")
-    difference = x - target
-    return reduced(difference * difference, reduction, "mse_loss")
+    return reduced(square(x - target), reduction, "mse_loss")
 
 
 def l1_loss(x: Any, target: Any, reduction: str = "mean") -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.backend import Array, get_default_dtype, is_inexact
 from tensorgrad.ops.arithmetic import multiply
 from tensorgrad.ops.arrays import device_of, finfo
 from tensorgrad.ops.elementwise import asarray
@@ -39,7 +39,7 @@ def kept_by_chance(shape: tuple[int, ...], p: float, generator: Chance | None, l
             f"{what}: elements are left out by chance, but generator is None; pass "
             "generator=tensorgrad.random.Generator(seed)"
         )
-    dtype = finfo(like.dtype).dtype if like.dtype.kind in "fc" else get_default_dtype()
+    dtype = finfo(like.dtype).dtype if is_inexact(like.dtype) else get_default_dtype()
     drawn = generator.bernoulli(1 - p, size=shape, dtype=dtype)
     mask = asarray(drawn.data if isinstance(drawn, Traced) else drawn, device=device_of(like))
     return mask * (1 / (1 - p)) if p < 1 else mask

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, as_array, complex_of, get_default_dtype
+from tensorgrad.backend import Array, as_array, complex_of, get_default_dtype, is_floating
 from tensorgrad.ops.arrays import device_of, floating, zeros
 from tensorgrad.ops.elementwise import astype, conj
 from tensorgrad.ops.shape import concat, normal_axes, roll
@@ -102,7 +102,7 @@ def _lengths(x: Any, s: Any, axes: Any, norm: str, what: str) -> tuple[list[int 
 def _real(x: Any, what: str) -> Any:
     if x.dtype.kind == "c":
         raise TypeError(f"{what}: expected real numbers, got {x.dtype}; take real(x), or use fft or fftn")
-    return x if x.dtype.kind == "f" else astype(x, get_default_dtype())
+    return x if is_floating(x.dtype) else astype(x, get_default_dtype())
 
 
 def _transform(x: Any, s: Any, axes: Any, norm: str, inverse: bool, what: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array, is_array, move, to_numpy
+from tensorgrad.backend import Array, is_array, is_floating, move, to_numpy
 from tensorgrad.composed import composed
 from tensorgrad.ops.activation import log_softmax, relu, sigmoid, softplus
 from tensorgrad.ops.analytic import exp, log
@@ -52,7 +52,7 @@ def matching(x: Any, target: Any, what: str) -> Any:
             f"{what}: x has the shape {tuple(x.shape)}, the target {tuple(target.shape)}; they must agree, so reshape "
             "one of them"
         )
-    return astype(target, x.dtype) if target.dtype.kind in "biu" and x.dtype.kind == "f" else target
+    return astype(target, x.dtype) if target.dtype.kind in "biu" and is_floating(x.dtype) else target
 
 
 def _weighted(losses: Any, weight: Any, what: str) -> Any:

@@ -7,8 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgrad.backend import Array, get_default_dtype, to_numpy
+from tensorgrad.backend import Array, get_default_dtype, is_inexact, to_numpy
+from tensorgrad.ops.analytic import square
 from tensorgrad.ops.arithmetic import equal, pow
+from tensorgrad.ops.arrays import finfo
 from tensorgrad.ops.elementwise import abs, astype, conj, ones_like, real, sign, where, zeros_like
 from tensorgrad.ops.factorization import (
     adjoint,
@@ -39,7 +41,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
     """
     x = _floated(x)
     if ord == 2:
-        squares = real(conj(x) * x) if x.dtype.kind == "c" else x * x
+        squares = real(conj(x) * x) if x.dtype.kind == "c" else square(x)
         return safe_sqrt(sum(squares, axis=axis, keepdims=keepdims))
     size = abs(x)
     if ord == 0:
@@ -53,7 +55,7 @@ def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any
 
 def _floated(x: Any) -> Any:
     """x, or integers in the default dtype."""
-    return x if x.dtype.kind in "fc" else astype(x, get_default_dtype())
+    return x if is_inexact(x.dtype) else astype(x, get_default_dtype())
 
 
 def _safe_power(x: Any, exponent: float) -> Any:
@@ -94,7 +96,7 @@ def _relative(rtol: Any, x: Array) -> Any:
     """The tolerance given, a number or one for each matrix of a stack, or max(m, n) eps, as the standard has it."""
     if rtol is None:
         longest = x.shape[-2] if x.shape[-2] > x.shape[-1] else x.shape[-1]
-        return longest * float(np.finfo(x.dtype).eps)
+        return longest * float(finfo(x.dtype).eps)
     return rtol[..., None] if getattr(rtol, "shape", ()) else rtol
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.backend import Array, get_default_dtype, is_floating
 from tensorgrad.composed import composed
 from tensorgrad.ops.analytic import sqrt
 from tensorgrad.ops.arrays import arange, device_of, finfo
@@ -123,7 +123,7 @@ def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | Non
     """
     rows, (weight,) = _trailing(x, normalized_shape, "rms_norm", weight=weight)
     if eps is None:
-        eps = finfo(x.dtype if x.dtype.kind == "f" else get_default_dtype()).eps
+        eps = finfo(x.dtype if is_floating(x.dtype) else get_default_dtype()).eps
     y = rms_norm_rows(rows, weight, eps)
     return y if rows is x else reshape(y, tuple(x.shape))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, get_default_dtype, move, to_numpy
+from tensorgrad.backend import Array, get_default_dtype, is_floating, move, to_numpy
 from tensorgrad.ops.arithmetic import divide
 from tensorgrad.ops.arrays import device_of
 from tensorgrad.ops.elementwise import astype, ones_like
@@ -213,13 +213,13 @@ def histogram(
     where = like(x, edges if edges.dtype == array_of(x).dtype else edges.astype(get_default_dtype()))
     if not density:
         return counts, where
-    floating = counts if counts.dtype.kind == "f" else astype(counts, edges.dtype)
+    floating = counts if is_floating(counts.dtype) else astype(counts, edges.dtype)
     return floating / sum(floating) / like(x, np.diff(edges).astype(where.dtype)), where
 
 
 def _edges(values: Any, bins: Any, range: tuple[float, float] | None) -> Any:
     """The edges of a histogram's bins, in host memory."""
-    dtype = values.dtype if values.dtype.kind == "f" else np.dtype("float64")
+    dtype = values.dtype if is_floating(values.dtype) else np.dtype("float64")
     if isinstance(bins, (int, np.integer)):
         if bins < 1:
             raise ValueError(f"histogram: expected at least one bin, got {bins}")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgrad.backend import Array, get_default_dtype, to_numpy
+from tensorgrad.backend import Array, get_default_dtype, is_floating, to_numpy
 from tensorgrad.ops.elementwise import astype, isnan, where
 from tensorgrad.ops.indexing import array_of, getitem, like, take, take_along_axis
 from tensorgrad.ops.shape import flatten, moveaxis, normal_axes, permute_dims, reshape
@@ -145,7 +145,7 @@ def _lines(x: Any, axis: Axis, what: str) -> Any:
     n = prod(x.shape[place] for place in axes)
     if not n:
         raise ValueError(f"{what}: no elements to choose from along axis {axis} of the shape {tuple(x.shape)}")
-    x = x if array_of(x).dtype.kind == "f" else astype(x, get_default_dtype())
+    x = x if is_floating(array_of(x).dtype) else astype(x, get_default_dtype())
     return reshape(permute_dims(x, (*rest, *axes)), (*shape, n))
 
 

@@ -6,6 +6,7 @@ from tensorgrad.optim.adam import Adam, AdamW
 from tensorgrad.optim.adam_variants import Adamax, NAdam, RAdam
 from tensorgrad.optim.average import SWALR, AveragedModel, get_ema_avg_fn, get_swa_avg_fn, update_bn
 from tensorgrad.optim.clip import clip_grad_norm_, clip_grad_value_
+from tensorgrad.optim.grad_scaler import GradScaler
 from tensorgrad.optim.lamb import LAMB
 from tensorgrad.optim.lbfgs import LBFGS
 from tensorgrad.optim.lion import Lion
@@ -24,6 +25,7 @@ __all__ = [
     "AdamW",
     "Adamax",
     "AveragedModel",
+    "GradScaler",
     "Lion",
     "NAdam",
     "Optimizer",

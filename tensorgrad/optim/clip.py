@@ -56,7 +56,7 @@ def clip_grad_norm_(
     def scale(array: Any) -> None:
         array *= namespace(array).astype(move(settle(factor), device_of(array)), array.dtype)
 
-    _rewrite(gradients, scale)
+    rewrite(gradients, scale)
     return of_array(total)
 
 
@@ -74,7 +74,7 @@ def _norm_of(arrays: list[Any], order: float) -> Any:
     return settle(vector_norm(xp.stack([xp.astype(norm, widest) for norm in norms]), ord=order))
 
 
-def _rewrite(gradients: list[Tensor], write: Callable[[Any], None]) -> None:
+def rewrite(gradients: list[Tensor], write: Callable[[Any], None]) -> None:
     """Change gradients in place by a function that treats each number alone; by blocks where that can be."""
     arrays = [writable_leaf(g) for g in gradients]
     for_blocks(write, [array for array in arrays if is_plain(array)])
@@ -111,7 +111,7 @@ def clip_grad_value_(parameters: Any, clip_value: float) -> None:
         else:
             array[...] = xp.clip(array, -clip_value, clip_value)
 
-    _rewrite(_gradients(parameters, "clip_grad_value_"), bound)
+    rewrite(_gradients(parameters, "clip_grad_value_"), bound)
 
 
 def _gradients(parameters: Any, what: str) -> list[Tensor]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from tensorgrad.backend import settle
 from tensorgrad.backend.buffers import release
+from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import Source, apply, built
@@ -141,7 +142,7 @@ class Compiled:
         if not self._lock.acquire(blocking=False):  # another thread is in it, or a fork caught it there
             return self._step(*args, **keywords)
         try:
-            return self._call((key, scope is None), leaves, args, keywords)
+            return self._call((key, scope is None, autocast_dtype()), leaves, args, keywords)
         finally:
             self._lock.release()
 

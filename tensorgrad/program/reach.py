@@ -36,7 +36,7 @@ from tensorgrad.definition import Op
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.traced import Number, TracedArray
 from tensorgrad.random import Generator
-from tensorgrad.tape import Traced, _Mode
+from tensorgrad.tape import Mode, Traced
 
 
 class _Named(NamedTuple):
@@ -167,7 +167,7 @@ class Reach:
             self._code(thing, path)
         elif isinstance(thing, functools.partial):
             self._todo += [(thing.func, path), (thing.args, path), (thing.keywords, path)]
-        elif isinstance(thing, _Mode):
+        elif isinstance(thing, Mode):
             pass
         else:
             self._object(thing, path)
