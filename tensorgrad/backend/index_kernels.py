@@ -11,6 +11,7 @@ from tensorgrad.backend.blas import one_thread
 from tensorgrad.backend.blocks import LARGE
 from tensorgrad.backend.buffers import room, zeros
 from tensorgrad.backend.dtypes import INEXACT
+from tensorgrad.backend.index_parts import are_whole, is_basic
 from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.libraries import NUMPY, device_of, move, to_numpy
 from tensorgrad.backend.row_blocks import SHARED, over_rows
@@ -22,15 +23,6 @@ def _host(key: Any) -> Any:
     if isinstance(key, tuple):
         return tuple(_host(each) for each in key)
     return to_numpy(key) if hasattr(key, "dtype") else key
-
-
-def is_basic(key: Any) -> bool:
-    """Whether an index is made of slices, integers, None and Ellipsis alone: it then names no element twice."""
-    parts = key if isinstance(key, tuple) else (key,)
-    return all(
-        part is None or part is Ellipsis or (isinstance(part, (slice, int, np.integer)) and not isinstance(part, bool))
-        for part in parts
-    )
 
 
 @kernel("getitem", "numpy")
@@ -81,21 +73,13 @@ def _names_nothing_twice(key: Any) -> bool:
     return is_basic(tuple(part for part in parts if not (isinstance(part, np.ndarray) and part.dtype.kind == "b")))
 
 
-def _are_whole(parts: tuple[Any, ...]) -> bool:
-    """Whether an index is made of integers and arrays of them alone."""
-    return all(
-        part.dtype.kind in "iu" if hasattr(part, "dtype") else isinstance(part, int) and not isinstance(part, bool)
-        for part in parts
-    )
-
-
 def _rows(key: Any, shape: tuple[int, ...]) -> tuple[Any, tuple[int, ...]]:
     """An array of this shape seen as a table: the rows of it that an index names, and the shape of each.
 
     Integers for the first axes name rows as long as the other axes together; any other index names elements.
     """
     parts = key if isinstance(key, tuple) else (key,)
-    if not _are_whole(parts) or len(parts) > len(shape):
+    if not are_whole(parts) or len(parts) > len(shape):
         return np.arange(prod(shape)).reshape(shape)[key], ()
     rows: Any = 0
     for axis, part in enumerate(np.broadcast_arrays(*parts)):

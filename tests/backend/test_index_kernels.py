@@ -8,7 +8,8 @@ from hypothesis.extra import numpy as hnp
 
 import tensorgrad as tg
 from tensorgrad.backend import index_kernels
-from tensorgrad.backend.index_kernels import is_basic, through_host
+from tensorgrad.backend.index_kernels import through_host
+from tensorgrad.backend.index_parts import is_basic
 from tensorgrad.backend.kernels import kernels_of
 from tensorgrad.backend.libraries import NUMPY, device_of, on_device, to_numpy
 
@@ -150,9 +151,9 @@ def test_the_strict_library_indexes_as_numpy_does(key):
     )
 
 
-def test_the_kernels_are_registered_for_both_libraries():
+def test_the_kernels_are_registered_for_all_libraries():
     for name in ("getitem", "setitem", "add_at"):
-        assert set(kernels_of(name)) == {"numpy", "strict"}
+        assert set(kernels_of(name)) == {"cupy", "numpy", "strict"}
     assert index_kernels.NUMPY is NUMPY
     with pytest.raises(IndexError, match="out of bounds"):
         get(np, np.ones(3), 5)
