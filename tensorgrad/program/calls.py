@@ -17,9 +17,10 @@ class Node:
     "number" (a call that gives a Python number), "given" (a Python number from outside), "draw" (from a generator),
     "guard" (a number that must be as it was). args, keywords: with nodes where values of other lines stand.
     value: the array of a constant, what a guard expects. scope: the name of the module that was running.
+    layout: the axes of the value as they lie in memory, the slowest first; None for C's order.
     """
 
-    __slots__ = ("args", "dtype", "function", "keywords", "kind", "op", "place", "scope", "shape", "value")
+    __slots__ = ("args", "dtype", "function", "keywords", "kind", "layout", "op", "place", "scope", "shape", "value")
 
     def __init__(
         self,
@@ -37,6 +38,7 @@ class Node:
         self.value, self.scope, self.op = value, scope, op
         self.shape: tuple[int, ...] | None = None  # None for what is no array
         self.dtype: Any = None
+        self.layout: tuple[int, ...] | None = None
 
     def takes(self) -> Iterator[Node]:
         """The nodes whose values this one needs, each as often as it stands among the arguments."""

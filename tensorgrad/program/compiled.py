@@ -7,10 +7,11 @@ import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
-from tensorgrad.backend import settle
+from tensorgrad.backend import memory_of, settle
 from tensorgrad.backend.buffers import release
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
@@ -44,6 +45,8 @@ class Program:
         self._changes, self._template = recording.changes, recording.template
         self._written = [change.target for change in recording.changes if change.kind == "write"]
         self._alike = recording.alike
+        self._apart: list[ref[Any]] = []  # arrays that were found to be apart ...
+        self._memories: set[int] = set()  # ... and the memory of those that are written
 
     def _write(self, recording: Recording) -> None:
         writer = Writer(recording)
@@ -57,19 +60,34 @@ class Program:
         reason = self.guards.check()
         if reason is not None:
             return reason
-        if self._alike != alike(leaves, self.guards.tensors):
-            return "other arguments are the same tensor"
+        if self._alike != alike(leaves, self.guards.tensors, self.guards.arrays):
+            return "other tensors, or arrays, are one and the same"
         self._leaves = leaves
         return self._check_memory()
 
     def _check_memory(self) -> str | None:
-        if self._written:
-            shared = overlapping([self._array_at(source) for source in self._sources])
-            for source in self._written:
-                array = self._array_at(source)
-                if id(array) in shared or not array.flags.writeable:
-                    return "an array that is written into shares its memory with another, or is read-only"
+        """Whether what is written into is writable, and nobody else's memory."""
+        if not self._written:
+            return None
+        written = [self._array_at(source) for source in self._written]
+        if not all(array.flags.writeable for array in written) or not self._are_apart(written):
+            return "an array that is written into shares its memory with another, or is read-only"
         return None
+
+    def _are_apart(self, written: list[Any]) -> bool:
+        held = [self._array_at(source) for source in self._sources if source.kind != "argument"]
+        given = [self._array_at(source) for source in self._sources if source.kind == "argument"]
+        known = len(held) == len(self._apart) and all(
+            one is other() for one, other in zip(held, self._apart, strict=True)
+        )
+        if known and not any(id(memory_of(array)) in self._memories for array in given):
+            return True
+        shared = overlapping(held + given)
+        if any(id(array) in shared for array in written):
+            return False
+        # Looked at once: until others come, only an argument could share the memory that is written into.
+        self._apart, self._memories = list(map(ref, held)), {id(memory_of(array)) for array in written}
+        return True
 
     def _tensor_at(self, source: Source) -> Any:
         return self._leaves[source.number] if source.kind == "argument" else self.guards.tensors[source.number]

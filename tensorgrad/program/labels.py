@@ -44,6 +44,43 @@ class Labels:
         self.of: dict[int, Label] = {}
         for node in nodes:
             self.of[node.place] = self._label(node)
+        self._put_off(nodes)
+
+    def _put_off(self, nodes: list[Node]) -> None:
+        """Give lines that only later loops need to the first of these, where less is then kept between loops.
+
+        A mask that a gradient needs, for one, is made anew from what is kept anyway, and not kept beside it.
+        """
+        users: dict[int, list[Node]] = {}
+        for node in nodes:
+            for taken in node.takes():
+                users.setdefault(taken.place, []).append(node)
+
+        def is_kept(node: Node, label: Label, but: Node) -> bool:
+            """Whether others than one line need a value when its loop has ended."""
+            stages = [self._when(user, label.stage) for user in users[node.place] if user is not but]
+            return any(stage > label.stage for stage in stages)
+
+        for node in reversed(nodes):
+            label = self.of[node.place]
+            if label.kind != "R" or not is_elementwise(node) or node.place not in users:
+                continue
+            if any(self.of[user.place].kind == "C" for user in users[node.place]):
+                continue
+            first = min([self.of[user.place].stage for user in users[node.place]])
+            own = {taken.place: taken for taken in node.takes()}.values()
+            operands = [(each, self.of[each.place]) for each in own if self.of[each.place].kind in "RT"]
+            if first <= label.stage or any(each.kind == "T" for _, each in operands):
+                continue
+            more = sum(
+                [_bytes(each) for each, other in operands if other.stage < first and not is_kept(each, other, node)]
+            )
+            if more < _bytes(node):
+                self.of[node.place] = label._replace(stage=first)
+
+    def _when(self, node: Node, stage: int) -> int:
+        """The loop a line runs in; for what is computed whole, one after this."""
+        return self.of[node.place].stage if self.of[node.place].kind != "C" else stage + 1
 
     def rows_of(self, shape: Any) -> int:
         """How many rows of an array of this shape stand for one of the batch; 0 where they do not."""
@@ -184,6 +221,10 @@ class Labels:
         if function is np.take_along_axis and len(node.args) > 1 and self._by_rows(node.args[1]):
             return self._rows(node) if _axis_of(node) not in (0, None) else None
         return None
+
+
+def _bytes(node: Node) -> int:
+    return int(prod(node.shape or ()) * node.dtype.itemsize)
 
 
 def _axis_of(node: Node) -> Any:

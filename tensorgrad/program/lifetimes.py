@@ -55,14 +55,15 @@ def reduced_by(node: Node) -> Any:
 
 
 def is_elementwise(node: Node) -> bool:
-    """Whether a line is one call of a ufunc whose result may be written over an operand."""
+    """Whether a line is one call of a ufunc, or a cast, whose result may be written over an operand."""
     ufunc = ufunc_of(node)
-    return ufunc is not None and ufunc.signature is None
+    return node.function is cast or (ufunc is not None and ufunc.signature is None)
 
 
 def is_fresh(node: Node) -> bool:
     """Whether a line's value surely has memory of its own."""
-    return ufunc_of(node) is not None or reduced_by(node) is not None or isinstance(node.function, Update)
+    computed = ufunc_of(node) is not None or reduced_by(node) is not None
+    return computed or node.function is cast or isinstance(node.function, Update)
 
 
 def is_checked(node: Node) -> bool:

@@ -16,7 +16,9 @@ import numpy as np
 from tensorgrad.backend import one_thread, share
 from tensorgrad.program.calls import Node
 from tensorgrad.program.labels import JOINS, Label, Labels, choose
+from tensorgrad.program.layouts import Layout, empty
 from tensorgrad.program.lifetimes import is_elementwise, reduced_by, ufunc_of
+from tensorgrad.program.traced import cast
 
 _BLOCK_BYTES = (
     1 << 19
@@ -45,7 +47,7 @@ class Blocks:
             try:
                 found.append(self.free[kind].pop())  # one step of the interpreter: no other thread comes in between
             except IndexError:
-                found.append(np.empty(*kind))
+                found.append(empty(*kind))
         return found
 
     def give(self, kinds: list[Any], arrays: list[Any]) -> None:
@@ -66,7 +68,7 @@ class Loop:
         self.pieces = [(start, min(batch, start + each)) for start in range(0, batch, each)]
         self.sums = [[np.empty(shape, dtype) for _, shape, dtype in sums] for _ in self.pieces]
         self.functions = [function for function, *_ in sums]
-        self.scratch: list[tuple[tuple[int, ...], Any]] = []  # shape and dtype of the arrays of a block
+        self.scratch: list[tuple[Any, Any, Layout]] = []  # shape, dtype and layout of the arrays of a block
 
     def __call__(self, function: Callable[..., None], *values: Any) -> None:
         def work(place: int) -> None:
@@ -109,6 +111,8 @@ def _loop(nodes: list[Node], labels: Labels, block: int | None, blocks_of: Block
         or [1]
     )
     rows = block or 1 << max(0, (_BLOCK_BYTES // max(1, widest)).bit_length() - 1)
+    if block is None:
+        rows = ceil(labels.batch / ceil(labels.batch / rows))  # blocks of one length, so that no core waits long
     sums = [(_adder(node), node.shape, node.dtype) for node in nodes if of[node.place].kind == "S"]
     return Loop(labels.batch, rows, sums, blocks_of)
 
@@ -230,7 +234,9 @@ class _LoopWriter:
         whole = f"v{node.place}{part}" if node.place in self.writer.whole else None
         if whole is not None:
             self.given(node)
-        if ufunc_of(node) is not None or reduced_by(node) is not None:
+        if node.function is cast:
+            self.lines.append(f"x{node.place} = cast_into({arguments[0]}, {whole or self.scratch(node, rows)})")
+        elif ufunc_of(node) is not None or reduced_by(node) is not None:
             out = whole or self.scratch(node, rows)
             if reduced_by(node) is not None:
                 arguments[3] = out
@@ -248,20 +254,21 @@ class _LoopWriter:
         """An array of the block for a value: an operand's that is needed no more, a free one, or a new one."""
         position = self.writer.position[node.place]
         shape = (self.loop.rows * rows, *(node.shape or ())[1:])
+        kind = (shape, node.dtype, node.layout if node.layout and not node.layout[0] else None)
         if is_elementwise(node):
             for taken in node.takes():
                 place = self.held.get(taken.place)
                 dying = self.writer.last[taken.place] == position
-                if place is not None and dying and self.loop.scratch[place] == (shape, node.dtype):
+                if place is not None and dying and self.loop.scratch[place] == kind:
                     del self.held[taken.place]
                     self.held[node.place] = place
                     return f"s{place}"
-        free = self.free.get((shape, node.dtype))
+        free = self.free.get(kind)
         if free:
             place = free.pop()
         else:
             place = len(self.loop.scratch)
-            self.loop.scratch.append((shape, node.dtype))
+            self.loop.scratch.append(kind)
             self.used[place] = rows
         self.held[node.place] = place
         return f"s{place}"
@@ -271,7 +278,7 @@ class _LoopWriter:
         key = (node.shape, node.dtype, "sum")
         if key not in self.free:
             self.free[key] = [len(self.loop.scratch)]
-            self.loop.scratch.append((node.shape or (), node.dtype))
+            self.loop.scratch.append((node.shape or (), node.dtype, None))
         return self.free[key][0]
 
     def give(self, of: int) -> None:

@@ -52,7 +52,7 @@ class Recording:
         self.template: Any = None
         self.once: str | None = None
         self._reach, self._leaves = reach, leaves
-        self.alike = alike(leaves, list(reach.tensors.values()))
+        self.alike = alike(leaves, list(reach.tensors.values()), list(reach.arrays.values()))
         self.values: dict[Node, Any] = {}  # of the nodes that results and changes need
         self._own_tensors, self._own_arrays = list(reach.tensors.values()), list(reach.arrays.values())
         self._tensors: dict[int, tuple[Any, Source]] = {}
@@ -309,15 +309,19 @@ def overlapping(arrays: list[Any]) -> set[int]:
     return found
 
 
-def alike(leaves: list[Any], tensors: list[Any]) -> tuple[int, ...]:
-    """Which of the arguments are one and the same, or a tensor that the step can see anyway."""
-    places = {id(tensor): place for place, tensor in enumerate(tensors)}
-    return tuple(
-        [
-            places.setdefault(id(leaf), -1 - place) if isinstance(leaf, (Traced, np.ndarray)) else 0
-            for place, leaf in enumerate(leaves)
-        ]
-    )
+def alike(leaves: list[Any], tensors: list[Any], arrays: list[Any]) -> Any:
+    """Which of the arguments, and of what the step can see, are one and the same, or have one array."""
+    things = [*tensors, *arrays, *[leaf for leaf in leaves if isinstance(leaf, (Traced, np.ndarray))]]
+    behind = [thing.data if isinstance(thing, Traced) else thing for thing in things]
+    ids = [id(each) for each in behind]
+    if len(set(ids)) == len(ids):
+        return None  # all apart
+    places: dict[int, int] = {}
+    found = [
+        (places.setdefault(id(each), place), places.setdefault(one, place))
+        for place, (each, one) in enumerate(zip(things, ids, strict=True))
+    ]
+    return tuple(found)
 
 
 __all__ = ["Recording", "alike", "overlapping"]

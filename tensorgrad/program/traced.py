@@ -19,6 +19,7 @@ import numpy as np
 
 from tensorgrad.backend.numpy_library import memory, settle
 from tensorgrad.program.calls import Node, UntraceableError, mapped
+from tensorgrad.program.layouts import layout_of
 from tensorgrad.tape import current
 
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
@@ -353,7 +354,7 @@ class Trace:
         return self._array(self.add("draw", again, value=value), array)
 
     def _array(self, node: Node, value: Any, base: TracedArray | None = None) -> TracedArray:
-        node.shape, node.dtype = value.shape, value.dtype
+        node.shape, node.dtype, node.layout = value.shape, value.dtype, layout_of(value)
         return TracedArray(self, node, value, base)
 
     def check(self, array: TracedArray) -> None:

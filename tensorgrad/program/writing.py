@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import buffers
 from tensorgrad.backend.numpy_library import memory
+from tensorgrad.backend.product_kernels import matmul
 from tensorgrad.program.calls import Node, nodes_in
 from tensorgrad.program.effects import nodes_of
 from tensorgrad.program.homes import Order, checks_first, homes_of
+from tensorgrad.program.layouts import Layout, empty, layout_of
 from tensorgrad.program.lifetimes import (
     FOR_EVER,
     VIEWS,
@@ -28,6 +29,7 @@ from tensorgrad.program.lifetimes import (
 )
 from tensorgrad.program.loops import segments_of, write_loop
 from tensorgrad.program.recording import Recording
+from tensorgrad.program.traced import cast
 from tensorgrad.program.updates import Update, updated_by
 
 _numbers = count(1)
@@ -82,24 +84,25 @@ class Names:
 
 
 class Shelf:
-    """Arrays that are free again, by shape and dtype."""
+    """Arrays that are free again, by shape, dtype and layout."""
 
     def __init__(self) -> None:
         self.free: dict[Any, list[Any]] = {}
         self.bytes = 0
 
-    def take(self, shape: Any, dtype: Any) -> Any:
-        """One that is free, or a new one."""
-        arrays = self.free.get((shape, dtype))
+    def take(self, node: Node) -> Any:
+        """One for the value of a line that is free, or a new one."""
+        kind = (node.shape, node.dtype, node.layout)
+        arrays = self.free.get(kind)
         if arrays:
             return arrays.pop()
-        array = np.empty(shape, dtype)
+        array = empty(*kind)
         self.bytes += array.nbytes
         return array
 
     def give(self, array: Any) -> None:
         """Take one back."""
-        self.free.setdefault((array.shape, array.dtype), []).append(array)
+        self.free.setdefault((array.shape, array.dtype, layout_of(array)), []).append(array)
 
 
 class Writer:
@@ -221,7 +224,12 @@ class Writer:
         function = self.names.of_function(node.function)
         arguments = [self.text(each, self.near(node)) for each in node.args]
         arguments += [f"{key}={self.text(value)}" for key, value in node.keywords.items()]
-        if ufunc_of(node) is not None:
+        if node.function is cast:
+            self.lines.append(f"{self.name_new(node)}cast_into({arguments[0]}, {self.out(node)})")
+        elif node.function is np.matmul and self.is_large(node):
+            self.lines.append(f"v{node.place} = {self.names.of(matmul, 'product')}({', '.join(arguments)})")
+            self.loose.add(node.place)
+        elif ufunc_of(node) is not None:
             out = ("out=" if node.function in (np.maximum, np.minimum) else "") + self.out(node)  # NumPy 2.4 wants it
             self.lines.append(f"{self.name_new(node)}{function}({', '.join([*arguments, out])})")
         elif reduced_by(node) is not None:
@@ -259,6 +267,12 @@ class Writer:
         (dtype,) = kinds
         return dtype if dtype.kind == "f" else None
 
+    def is_large(self, node: Node) -> bool:
+        """Whether a product may be worth more than one thread: it is then cut and shared as an eager one is."""
+        left, right = node.args
+        shapes = isinstance(left, Node) and isinstance(right, Node) and len(left.shape or ()) > 1
+        return shapes and prod(left.shape) * (right.shape or (1,))[-1] > _LARGE and node.place not in self.homes
+
     def name_new(self, node: Node) -> str:
         return "" if node.place in self.static else f"v{node.place} = "
 
@@ -284,15 +298,16 @@ class Writer:
         if home is not None:
             return f"v{home.place}"
         if self.last[node.place] == FOR_EVER:  # somebody outside may keep it: it gets an array of its own
-            return self.names.of(fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
+            return self.names.of(fresh(node.shape, node.dtype, node.layout), f"new_{node.place}") + "()"
         if is_elementwise(node):
             for taken in node.takes():
                 buffer = self.buffers.get(taken.place)
                 dying = self.last[taken.place] == self.position[node.place]
-                if buffer is not None and dying and (buffer.shape, buffer.dtype) == (node.shape, node.dtype):
+                alike = buffer is not None and (buffer.shape, buffer.dtype) == (node.shape, node.dtype)
+                if dying and alike and layout_of(buffer) == node.layout:
                     del self.buffers[taken.place]
                     return self.keep(node, buffer)
-        return self.keep(node, self.shelf.take(node.shape, node.dtype))
+        return self.keep(node, self.shelf.take(node))
 
     def out_whole(self, node: Node) -> str:
         """The array for all rows of a value that is computed by blocks."""
@@ -300,20 +315,20 @@ class Writer:
         if home is not None:
             return f"v{home.place}"
         if self.last[node.place] == FOR_EVER:
-            return self.names.of(fresh(node.shape, node.dtype), f"new_{node.place}") + "()"
-        return self.keep(node, self.shelf.take(node.shape, node.dtype))
+            return self.names.of(fresh(node.shape, node.dtype, node.layout), f"new_{node.place}") + "()"
+        return self.keep(node, self.shelf.take(node))
 
     def keep(self, node: Node, buffer: Any) -> str:
         self.buffers[node.place] = self.static[node.place] = buffer
         return self.names.of(buffer, f"b{len(self.names.values)}")
 
 
-def fresh(shape: Any, dtype: Any) -> Callable[[], Any]:
+def fresh(shape: Any, dtype: Any, layout: Layout = None) -> Callable[[], Any]:
     """What makes the array of a result: a new one, or, where it is large, one that nobody holds any more."""
-    large = prod(shape) * dtype.itemsize >= _WORTH_KEEPING
-    return partial(buffers.empty if large else np.empty, shape, dtype)
+    return partial(empty, shape, dtype, layout, shelved=prod(shape) * dtype.itemsize >= _WORTH_KEEPING)
 
 
+_LARGE = 1 << 18  # multiplications
 _WORTH_KEEPING = 1 << 14  # bytes, below which NumPy's own cache of small arrays is as fast
 
 

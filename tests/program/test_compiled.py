@@ -485,3 +485,40 @@ def test_settings_in_a_dataclass_are_compared_field_by_field() -> None:
     settings.factor = 5
     assert step(x).item() == 15.0
     assert step.traces == 2
+
+
+def test_an_argument_that_looks_into_what_is_written_is_seen_at_any_call() -> None:
+    def step_of() -> tuple[Any, Any]:
+        weight = tg.asarray([1.0, 2.0, 3.0], requires_grad=True)
+        optimizer = optim.SGD([weight], lr=0.5)
+
+        def step(x: Any) -> Any:
+            (weight * x).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return tg.asarray(x) * 1.0
+
+        return step, weight
+
+    (eager, one), (step, two) = step_of(), step_of()
+    compiled = tg.compile(step)
+    apart = np.asarray([0.5, 1.0, 0.25], "float32")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tg.CompileWarning)
+        for x, y in [(apart, apart)] * 3 + [(one.data, two.data)] + [(apart, apart)] * 2 + [(one.data[:], two.data[:])]:
+            agree(eager(x), compiled(y))
+            agree(one, two)
+    assert compiled.replays >= 3
+
+
+def test_two_tensors_with_one_array_may_part() -> None:
+    x = tg.asarray([1.0, 2.0])
+    box = {"twin": x.detach()}
+
+    @tg.compile
+    def step() -> Any:
+        return x * 2 + box["twin"]
+
+    assert [step().tolist() for _ in range(2)] == [[3.0, 6.0]] * 2
+    box["twin"] = tg.asarray([10.0, 20.0])
+    assert [step().tolist() for _ in range(2)] == [[12.0, 24.0]] * 2

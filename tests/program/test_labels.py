@@ -55,3 +55,19 @@ def test_the_batch_is_the_axis_of_most_values() -> None:
     assert labels is not None
     assert labels.batch == 4096
     assert choose(trace.nodes[:3]) is None
+
+
+def test_a_mask_that_only_a_later_loop_needs_is_made_there() -> None:
+    trace = Trace()
+    x = trace.input(np.ones((6, 3), "float32")) * 2
+    kept = np.maximum(x, 0)
+    mask = (kept > 0).astype("float32")
+    exp = np.exp(x)  # needs x, which is not kept: half of it is no gain
+    total = kept.sum(axis=0)
+    last = (kept - total) * mask + exp * total
+    of = Labels(trace.nodes, 6, 0).of
+    assert of[kept.node.place].stage == 1
+    assert (of[mask.node.place].kind, of[mask.node.place].stage) == ("R", 2)
+    assert of[mask.node.args[0].place].stage == 2
+    assert of[exp.node.place].stage == 1
+    assert of[last.node.place].stage == 2

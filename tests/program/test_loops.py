@@ -144,3 +144,17 @@ def test_small_steps_have_no_loops() -> None:
     args = [normal(10, 5), normal(10, 3)]
     recording = Recording(step, args, lambda leaves: (tuple(leaves), {}), Reach({"step": step}))
     assert [segment.loop for segment in segments_of(recording.trace.nodes)] == [None]
+
+
+def test_blocks_are_of_one_length() -> None:
+    def step(x: Any) -> Any:
+        for _ in range(8):
+            x = tg.tanh(x * 1.5)
+        return x.sum()
+
+    x = tg.ones((5000, 300))
+    writer = Writer(Recording(step, [x], lambda leaves: (tuple(leaves), {}), Reach({"step": step})))
+    program = writer.function()
+    loop = next(segment.loop for segment in writer.segments if segment.loop is not None)
+    assert loop.rows == 250  # twenty blocks, where 256 rows would leave 136 for the last
+    assert program(x.data)[0] == pytest.approx(step(x).item(), rel=1e-5)

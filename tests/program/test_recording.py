@@ -102,5 +102,8 @@ def test_arrays_beside_each_other_in_one_memory_do_not_overlap() -> None:
 
 def test_alike() -> None:
     x, y = tg.ones(1), tg.ones(1)
-    assert alike([x, y], [y]) != alike([x, x], [y])
-    assert alike([x, y], []) == alike([y, x], [])
+    assert alike([x, y], [y], []) != alike([x, x], [y], [])
+    assert alike([x, y], [], []) == alike([y, x], [], [])
+    assert alike([x.data], [x], []) != alike([y.data], [x], [])
+    assert alike([], [x, x.detach()], []) != alike([], [x, y], [])
+    assert alike([], [x], [x.data]) == alike([], [y], [y.data])

@@ -84,3 +84,17 @@ def test_guards() -> None:
     expect(1, 1)
     with pytest.raises(MisfitError):
         expect(True, False)
+
+
+def test_values_lie_as_in_the_eager_step() -> None:
+    writer, program = written(lambda x: tg.exp(tg.permute_dims(x, (1, 0)) * 2) + 1, tg.ones((300, 200)))
+    (found,) = program(np.zeros((300, 200), "float32"))
+    assert found.strides == (4, 800)
+    assert (found == 2).all()
+    assert writer.shelf.bytes == 4 * 300 * 200
+
+
+def test_large_products_are_the_pools() -> None:
+    writer, program = written(lambda x, y: x @ y + 1, tg.ones((128, 128)), tg.ones((128, 128)))
+    assert any("product(" in line for line in writer.lines)
+    assert (program(*[np.ones((128, 128), "float32")] * 2)[0] == 129).all()

@@ -1,0 +1,39 @@
+"""How an array lies in memory: a program writes a value into an array that lies as the value of the eager step does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tensorgrad.backend import buffers
+
+Layout = tuple[int, ...] | None
+
+
+def layout_of(array: Any) -> Layout:
+    """The axes of an array without gaps, the slowest first; None for C's order, and where there are gaps.
+
+    >>> layout_of(np.ones((2, 3, 4)).transpose(0, 2, 1))
+    (0, 2, 1)
+    """
+    if array.ndim < 2 or array.flags.c_contiguous:
+        return None
+    axes = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
+    return axes if array.transpose(axes).flags.c_contiguous else None
+
+
+def empty(shape: Any, dtype: Any, layout: Layout, shelved: bool = False) -> Any:
+    """An array of any values that lies so; `shelved`: one for a user, which is taken from a shelf and finds back there.
+
+    >>> empty((2, 3, 4), np.dtype("float32"), (0, 2, 1)).strides
+    (48, 4, 12)
+    """
+    make = buffers.empty if shelved else np.empty
+    if layout is None:
+        return make(shape, dtype)
+    back = sorted(range(len(layout)), key=layout.__getitem__)
+    return make(tuple([shape[axis] for axis in layout]), dtype).transpose(back)
+
+
+__all__ = ["Layout", "empty", "layout_of"]
