@@ -73,25 +73,25 @@ def set_fast(wanted: bool | None) -> None:
     _wanted, least = wanted, {None: LEAST, True: 0, False: _NEVER}[wanted]
 
 
-def compiled(function: Callable[..., Any], kinds: str, dtype: Any) -> Callable[..., Any] | None:
+def compiled(function: Callable[..., Any], kinds: str, dtype: Any, exact: bool = False) -> Callable[..., Any] | None:
     """A function as machine code for one dtype, float32 or float64; None where there is no numba.
 
     kinds: what it takes, a word for each: "in2" and "out2", C-contiguous arrays of this dtype and two axes that are
     read, or written into; "places1", an array of int64 that is read; "number" of this dtype; "int".
-    It lets go of the interpreter's lock, so that `workers.share` may run it.
+    It lets go of the interpreter's lock, so that `workers.share` may run it. exact: every operation as it is written.
     """
     key = (function, np.dtype(dtype).char)
     found = _compiled.get(key)
-    return found if found is not None else _compile(key, kinds)
+    return found if found is not None else _compile(key, kinds, frozenset() if exact else FREEDOMS)
 
 
-def _compile(key: tuple[Callable[..., Any], str], kinds: str) -> Callable[..., Any] | None:
+def _compile(key: tuple[Callable[..., Any], str], kinds: str, freedoms: frozenset[str]) -> Callable[..., Any] | None:
     with _lock:
         if key not in _compiled:
             try:
                 numba = _package()
                 types = [_type(numba.types, word, key[1]) for word in kinds.split()]
-                _compiled[key] = _machine_code(numba, key[0], numba.void(*types))
+                _compiled[key] = _machine_code(numba, key[0], numba.void(*types), freedoms)
             except Exception as error:
                 _give_up(error)
         return _compiled.get(key)
@@ -123,8 +123,10 @@ def _type(types: Any, word: str, char: str) -> Any:
 FREEDOMS = frozenset({"reassoc", "contract", "nsz"})
 
 
-def _machine_code(numba: Any, function: Callable[..., Any], signature: Any) -> Callable[..., Any]:
-    options = {"nogil": True, "error_model": "numpy", "fastmath": set(getattr(function, "freedoms", FREEDOMS))}
+def _machine_code(
+    numba: Any, function: Callable[..., Any], signature: Any, freedoms: frozenset[str]
+) -> Callable[..., Any]:
+    options = {"nogil": True, "error_model": "numpy", "fastmath": set(freedoms)}
     try:
         return numba.njit(signature, cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError as error:

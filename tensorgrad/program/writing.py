@@ -14,6 +14,7 @@ import numpy as np
 from tensorgrad.backend.numpy_library import memory
 from tensorgrad.backend.product_kernels import matmul
 from tensorgrad.program.calls import Node, nodes_in
+from tensorgrad.program.chains import chains_of
 from tensorgrad.program.effects import nodes_of
 from tensorgrad.program.homes import Order, checks_first, homes_of
 from tensorgrad.program.layouts import Layout, empty, layout_of
@@ -156,11 +157,15 @@ class Writer:
     def function(self) -> Callable[..., Any]:
         """The program as a function of the inputs' arrays and the given numbers; it returns the outputs' values."""
         inputs = [node for node, _ in self.recording.inputs] + [node for node, *_ in self.recording.givens]
+        plain = [segment.nodes for segment in self.segments if segment.loop is None]
+        chains = chains_of(plain, self.nodes, self.outputs)
         for segment in self.segments:
             if segment.loop is not None:
                 write_loop(self, segment)
             for node in segment.nodes:
-                if segment.loop is None:
+                if node.place in chains:
+                    chains[node.place].write(self, node)
+                elif segment.loop is None:
                     self.write(node)
                 for place in self.expiring.get(self.position[node.place], ()):
                     buffer = self.buffers.pop(place, None)
