@@ -33,7 +33,7 @@ def test_every_compiled_kernel_has_a_case_of_its_own():
 def _asked(monkeypatch):
     """The kernels that are asked for in machine code."""
     asked = []
-    monkeypatch.setattr(fast, "_compile", lambda key, kinds: asked.append(key[0].__name__))
+    monkeypatch.setattr(fast, "_compile", lambda key, *_: asked.append(key[0].__name__))
     monkeypatch.setattr(fast, "_compiled", {})
     return asked
 
@@ -154,6 +154,6 @@ def test_where_no_file_can_be_written_kernels_are_compiled_anew(monkeypatch):
                 raise RuntimeError("cannot cache function 'f': no locator available")
             return lambda function: options
 
-    options = fast._machine_code(Numba, len, None)
+    options = fast._machine_code(Numba, len, None, fast.FREEDOMS)
     assert options["nogil"]
     assert "nnan" not in options["fastmath"]
