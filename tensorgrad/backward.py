@@ -27,6 +27,7 @@ from tensorgrad.backend import (
     add_into,
     as_array,
     beside,
+    device_of,
     follower,
     is_array,
     is_inexact,
@@ -35,6 +36,7 @@ from tensorgrad.backend import (
 )
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.precision import without_autocast
+from tensorgrad.shortage import explained
 from tensorgrad.tape import (
     CONSTANT,
     SWEPT,
@@ -233,6 +235,12 @@ def sweep(
         state.failure = f"an earlier sweep over this tape failed ({type(error).__name__}: {error}); record it again"
         if not retain and record.op is not None and not isinstance(record.kept, Sweep):
             record.kept = state
+        if isinstance(error, MemoryError):
+            device = device_of(g) if is_array(g) else None
+            gradients.clear()
+            heap.clear()
+            kept = rules = g = g_in = g_straight = None  # an error keeps its frames
+            raise explained(error, f"the sweep of {describe(record)}", device) from None
         if isinstance(error, AttributeError) and not hasattr(g_in, "shape"):
             raise TypeError(
                 f"a gradient rule of {record.op.name} returned a {type(g_in).__name__} where an array belongs "

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from tensorgrad.backend import NoDeviceError, gpu, probe
+from tensorgrad.shortage import OutOfMemoryError
 
 
 def is_available() -> bool:
@@ -157,6 +158,7 @@ class Stream:
 __all__ = [
     "Event",
     "NoDeviceError",
+    "OutOfMemoryError",
     "Stream",
     "device_count",
     "empty_cache",

@@ -17,6 +17,7 @@ import numpy as np
 
 from tensorgrad import backend
 from tensorgrad.backend import NUMPY, library_among
+from tensorgrad.shortage import explained
 from tensorgrad.tape import Record, Traced
 
 Kernel = Callable[..., Any]
@@ -280,6 +281,9 @@ class Op:
 
     def explain(self, error: Exception, *values: Any) -> Exception:
         """The same error, naming the op and what it was given."""
+        if isinstance(error, MemoryError):
+            arrays = [each for each in self.array_values(values) if backend.is_array(each)]
+            return explained(error, self.title, backend.device_of(arrays[0]) if arrays else None)
         text = str(error)
         try:
             library_among(self.array_values(values))

@@ -21,6 +21,7 @@ from tensorgrad.backend import (
 from tensorgrad.backend.parameter_blocks import Blocks, Change, can_step, fits
 from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
+from tensorgrad.shortage import explained
 from tensorgrad.tape import Traced, enable_grad
 from tensorgrad.tensor import Tensor, of_array
 from tensorgrad.writes import note_leaf, writable_leaf, write_leaf
@@ -157,11 +158,14 @@ class Optimizer:
         """
         loss = self.evaluate(closure) if closure is not None else None
         found = self._with_gradients()
-        if self.elementwise:
-            found = self._by_blocks(found)
-        for theta, hyper in found:
-            with beside(theta.data):
-                self._change(theta, hyper)
+        try:
+            if self.elementwise:
+                found = self._by_blocks(found)
+            for theta, hyper in found:
+                with beside(theta.data):
+                    self._change(theta, hyper)
+        except MemoryError as error:
+            raise explained(error, f"{self._title}.step", found[0][0].device if found else None) from None
         self.steps += 1
         return loss
 
