@@ -153,18 +153,18 @@ class autocast(Mode):
 
     def __init__(self, dtype: Any, enabled: bool = True) -> None:
         try:
-            self._dtype = backend.as_dtype(dtype)
+            self.dtype = backend.as_dtype(dtype)
         except TypeError:
-            self._dtype = None
-        if self._dtype is None or not backend.is_half(self._dtype):
+            self.dtype = None
+        if self.dtype is None or not backend.is_half(self.dtype):
             raise TypeError(f"autocast: dtype is {dtype!r}; it may be 'float16' or 'bfloat16'")
         self._enabled = enabled
 
     def _fresh(self) -> Mode:
-        return autocast(self._dtype, self._enabled)
+        return autocast(self.dtype, self._enabled)
 
     def __enter__(self) -> None:
-        _region.set(_Region(self, self._dtype if self._enabled else None, _region.get()))
+        _region.set(_Region(self, self.dtype if self._enabled else None, _region.get()))
         if self._enabled:
             _count(1)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import is_half, item, namespace
+from tensorgrad.backend import is_half, item, namespace, settle
 from tensorgrad.ops import astype, multiply
 from tensorgrad.optim.clip import rewrite
 from tensorgrad.tape import Traced
@@ -75,7 +75,8 @@ class GradScaler:
             return outputs
         if isinstance(outputs, Traced):
             wide = astype(outputs, np.dtype("float32")) if is_half(outputs.data.dtype) else outputs
-            return multiply(wide, self._scale)
+            # An array of the factor: in a program it is a number that is read at each call.
+            return multiply(wide, settle(namespace(wide.data).ones_like(wide.data) * self._scale))
         if isinstance(outputs, Iterable):
             return type(outputs)(map(self.scale, outputs))  # type: ignore[call-arg]
         raise TypeError(f"GradScaler.scale takes a tensor, or several in a list, not a {type(outputs).__name__}")
@@ -116,20 +117,25 @@ class GradScaler:
 
         Raises RuntimeError when called twice before `update`, and for a closure.
         """
-        if not self._enabled:
-            return optimizer.step(*args, **keywords)
-        if args or "closure" in keywords:
+        if self._enabled and (args or "closure" in keywords):
             raise RuntimeError("GradScaler.step takes no closure: gradients would come after they were looked at")
+        return optimizer.step(*args, **keywords) if self.allows(optimizer) else None
+
+    def allows(self, optimizer: Any) -> bool:
+        """Whether the step may be taken, for whom takes it himself: unscales the gradients, and counts a skipped one.
+
+        Raises RuntimeError when called twice before `update`.
+        """
+        if not self._enabled:
+            return True
         if self._stage(optimizer) == STEPPED:
             raise RuntimeError("step() has already been called since the last update(); call update() once a step")
         if self._stage(optimizer) == READY:
             self.unscale_(optimizer)
         _, finite, _ = self._optimizers[id(optimizer)]
         self._optimizers[id(optimizer)] = (STEPPED, finite, optimizer)
-        if finite:
-            return optimizer.step(**keywords)
-        self.skipped_steps += 1
-        return None
+        self.skipped_steps += not finite
+        return finite
 
     def update(self, new_scale: float | None = None) -> None:
         """Lower the factor where a gradient overflowed since the last call, raise it after enough that did not.
@@ -211,6 +217,10 @@ class GradScaler:
         self._growth_interval = int(state_dict["growth_interval"])
         self._growth_tracker = int(state_dict["_growth_tracker"])
         self.skipped_steps = int(state_dict.get("skipped_steps", 0))
+
+    def changing_numbers(self) -> list[tuple[dict[str, Any], str]]:
+        """What a program reads at each call instead of holding on to it: (dictionary, key)."""
+        return [(vars(self), name) for name in ("_scale", "_growth_tracker", "skipped_steps")]
 
     def __repr__(self) -> str:
         return f"GradScaler(scale={self.get_scale()}, enabled={self._enabled})"

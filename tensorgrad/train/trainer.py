@@ -21,7 +21,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from tensorgrad.ops import concat
+from tensorgrad.optim import GradScaler
+from tensorgrad.precision import autocast
 from tensorgrad.program import compile as compiled
 from tensorgrad.random import default_generator
 from tensorgrad.tape import no_grad
@@ -50,6 +54,9 @@ class Trainer:
     keep: what else a checkpoint must hold, by name: whatever has state_dict and load_state_dict (a second optimizer,
     a schedule) or get_state and set_state (a generator). The default generator is kept always.
 
+    precision: "float16" or "bfloat16", in which the loss and the outputs are computed under `tensorgrad.autocast`; for
+    float16 with a `GradScaler`, the trainer's `scaler`, which checkpoints keep. In a loop of your own, the region is
+    yours to write.
     compile: let `fit` run a batch's loss with its sweep, and the optimizer's step, as programs; what cannot be one runs
     eagerly, and a warning says why (see `tensorgrad.compile`).
 
@@ -83,6 +90,7 @@ class Trainer:
         clip_value: float | None = None,
         record: Trigger | None = None,
         keep: Mapping[str, Any] | None = None,
+        precision: Any = None,
         compile: bool = False,
     ) -> None:
         if loss is None and step is None:
@@ -94,16 +102,24 @@ class Trainer:
         if twice:
             raise ValueError(f"Trainer: two callbacks are called {twice[0]!r}; give one of them another name=")
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.step_function = self._loss_of_pair if step is None else step
+        # A region is entered anew at each call: the object itself is only looked at.
+        self.precision = autocast(precision) if precision is not None else None
+        scaled = self.precision is not None and self.precision.dtype == np.dtype("float16") and optimizer is not None
+        self.scaler = GradScaler() if scaled else None
+        if step is None and loss is not None:
+            step = loss_of_pair(loss)
+        self.step_function = self._in_precision(step)
         self.evaluate_function = evaluate
         self.metrics = dict(metrics or {})
         self.callbacks = sorted(callbacks, key=lambda each: each.order)
-        self.updates = Updates(optimizer, accumulate, clip_norm, clip_value)
+        self.updates = Updates(optimizer, accumulate, clip_norm, clip_value, self.scaler)
         self.record = every(epochs=1) if record is None else record
         self.keep = {"default_generator": default_generator(), **(keep or {})}
+        if self.scaler is not None:
+            self.keep["grad_scaler"] = self.scaler
         self.swept = None
         if compile and optimizer is not None:
-            self.swept = compiled(swept(loss_of_pair(loss) if step is None else step, model))
+            self.swept = compiled(swept(self.step_function, model, self.scaler))
             self.updates.step = compiled(step_of(optimizer))
         self.interrupts = Interrupts()
         self.resume_command: str | None = None
@@ -248,7 +264,7 @@ class Trainer:
         """
         figures = figures_of(loss)
         if self.optimizer is not None:
-            sweep(figures.get("loss"))
+            sweep(figures.get("loss"), self.scaler)
         self._note(figures)
 
     def _note(self, figures: Mapping[str, Any]) -> None:
@@ -299,9 +315,9 @@ class Trainer:
         if hasattr(self.model, "train"):
             self.model.train(training)
 
-    def _loss_of_pair(self, model: Any, batch: Any) -> Any:
-        assert self.loss is not None  # the constructor has seen to it
-        return loss_of_pair(self.loss)(model, batch)
+    def _in_precision(self, function: Any) -> Any:
+        """A function, computed in the trainer's precision."""
+        return function if self.precision is None else self.precision(function)
 
     # ── figures ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -320,6 +336,8 @@ class Trainer:
         row: dict[str, Any] = {"epoch": self.epoch, "step": self.step, "learning_rate": self.learning_rate}
         row.update({name: total / count for name, (total, count) in self._sums.items()})
         self._sums = {}
+        if self.scaler is not None:
+            row["skipped_steps"] = self.scaler.skipped_steps
         if self.validation:
             self._tell("before_evaluation")
             for name, loader in self.validation.items():
@@ -336,9 +354,10 @@ class Trainer:
             metric.reset()
         self.mode(False)
         sums: dict[str, list[float]] = {}
+        measure = self._in_precision(self._measure)
         with no_grad():
             for batch in loader:
-                figures, rows = self._measure(batch)
+                figures, rows = measure(batch)
                 for name, value in figures.items():
                     entry = sums.setdefault(name, [0.0, 0])
                     entry[0] += float(value) * rows
@@ -370,8 +389,9 @@ class Trainer:
     def predict(self, loader: Iterable[Any]) -> Any:
         """The outputs for all batches, joined along the first axis; a batch is x, or a tuple that begins with it."""
         self.mode(False)
+        output = self._in_precision(lambda x: self.model(x))
         with no_grad():
-            found = [self.model(batch[0] if isinstance(batch, (tuple, list)) else batch) for batch in loader]
+            found = [output(batch[0] if isinstance(batch, (tuple, list)) else batch) for batch in loader]
         if not found:
             raise ValueError("predict: the loader gave no batch")
         return concat(found, axis=0)

@@ -351,3 +351,67 @@ def test_a_compiled_training_gives_the_same_rows(more: dict[str, Any]) -> None:
             assert trainer.swept.replays >= 16
             assert trainer.updates.step.replays >= 8
     assert rows[0] == pytest.approx(rows[1], rel=1e-4)
+
+
+halves = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="array-api-strict has no float16")
+
+
+@halves
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+@pytest.mark.parametrize("stop", [4, 11])
+def test_a_training_in_float16_resumes_bit_for_bit_its_scaler_too(tmp_path: Any, stop: int) -> None:
+    pytest.importorskip("safetensors", reason="needs the package safetensors, of the extra `train`")
+
+    def start(**options: Any) -> Any:
+        trainer, loader, validation = training(precision="float16", clip_norm=1.0, **options)
+        trainer.scaler.set_growth_interval(2)  # so that it overflows, skips and backs off
+        return trainer, loader, validation
+
+    class Save(Callback):
+        def settle(self, trainer: Any) -> None:
+            if trainer.step == stop:
+                save(tmp_path / "checkpoint", trainer.state_dict())
+                trainer.stop("enough", pause=True)
+
+    whole, loader, validation = start()
+    whole.fit(loader, validation, epochs=3)
+    assert 0 < whole.scaler.skipped_steps < whole.step
+    assert whole.history[-1]["skipped_steps"] == whole.scaler.skipped_steps
+    first, loader, validation = start(callbacks=[Save()])
+    first.fit(loader, validation, epochs=3)
+    second, loader, validation = start(callbacks=[Save()])
+    second.callbacks = []
+    second.load_state_dict(load(tmp_path / "checkpoint"))
+    second.fit(loader, validation, epochs=3)
+    assert weights(second) == weights(whole)
+    assert second.history == whole.history
+    assert second.scaler.state_dict() == whole.scaler.state_dict()
+    assert all(theta.dtype == tg.float32 for theta in second.model.parameters())
+
+
+@halves
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_precision_gives_about_the_rows_of_float32_compiled_or_not(precision: str) -> None:
+    if precision == "bfloat16":
+        pytest.importorskip("ml_dtypes", reason="bfloat16 is a dtype of the package ml_dtypes")
+    rows = []
+    for options in ({}, {"precision": precision}, {"precision": precision, "compile": True}):
+        tg.random.manual_seed(0)
+        model = nn.Sequential(nn.Linear(3, 8), nn.Tanh(), nn.Linear(8, 1))
+        optimizer = tg.optim.Adam(model.parameters(), lr=0.01)
+        trainer = Trainer(model, optimizer, tg.mse_loss, **options)
+        if trainer.scaler is not None:
+            trainer.scaler.update(new_scale=256.0)
+        rng = tg.random.Generator(0)
+        batches = [(rng.normal(size=(16, 3)), rng.normal(size=(16, 1))) for _ in range(6)]
+        trainer.fit(batches, batches[:1], epochs=4)
+        assert str(trainer.predict(batches).dtype) == options.get("precision", "float32")
+        assert (trainer.scaler is not None) == (precision == "float16" and bool(options))
+        rows.append(
+            [row["train_loss"] for row in trainer.history] + [row["validation_loss"] for row in trainer.history]
+        )
+        if "compile" in options and precision == "float16":
+            assert trainer.swept.reason is None
+            assert trainer.swept.replays >= 16
+    assert rows[1] == pytest.approx(rows[0], rel=0.02)
+    assert rows[2] == pytest.approx(rows[1], rel=1e-3)
