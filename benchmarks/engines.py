@@ -13,10 +13,13 @@ import numpy as np
 from steps.kinds import FunctionalTraining, FunctionalUpdate, Rule, Sweep, Training, Update, Values, Weights
 
 OURS = ("tensorgrad", "tensorgrad-compiled")
+FAST = ("tensorgrad-fast", "tensorgrad-fast-compiled")  # the same with the extra `fast`: kernels compiled by numba
 # By the name of an engine: the package it needs. What follows PyTorch's name is another way to use it.
 PACKAGES = {
     "tensorgrad": "tensorgrad",
     "tensorgrad-compiled": "tensorgrad",
+    "tensorgrad-fast": "tensorgrad",
+    "tensorgrad-fast-compiled": "tensorgrad",
     "torch": "torch",
     "torch-channels-last": "torch",
     "torch-manual": "torch",
@@ -46,8 +49,8 @@ def make(engine: str, module: str, size: Mapping[str, Any], threads: int) -> Sub
     """The subject of one engine. Raises UnavailableError where it cannot run this workload."""
     workload = importlib.import_module(f"steps.{module}")
     v = workload.values(**size)
-    if engine in OURS:
-        return of_tensorgrad(workload, v, compiled=engine == "tensorgrad-compiled")
+    if engine in OURS + FAST:
+        return of_tensorgrad(workload, v, engine.endswith("compiled"), engine in FAST)
     if engine.startswith("torch"):
         return of_torch(workload, v, engine.partition("-")[2], threads)
     try:
@@ -59,9 +62,11 @@ def make(engine: str, module: str, size: Mapping[str, Any], threads: int) -> Sub
 # ── engines that record as they go ──────────────────────────────────────────────────────────────────────────
 
 
-def of_tensorgrad(workload: Any, v: Values, compiled: bool) -> Subject:
+def of_tensorgrad(workload: Any, v: Values, compiled: bool, fast: bool) -> Subject:
     import tensorgrad as tg
 
+    if fast and not (hasattr(tg, "get_fast") and tg.get_fast()):
+        raise UnavailableError("tensorgrad-fast: this tensorgrad has no compiled kernels, or they are forbidden")
     wrap = getattr(tg, "compile", None) if compiled else None
     if compiled and wrap is None:
         raise UnavailableError("tensorgrad-compiled: this tensorgrad has no tg.compile yet")

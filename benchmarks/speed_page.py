@@ -10,7 +10,7 @@ from typing import Any
 
 import registry
 import timing
-from engines import OURS, PACKAGES
+from engines import FAST, OURS, PACKAGES
 
 PICTURE = "speed.png"
 COLOURS = {"tensorgrad": "#3b6fb6", "tensorgrad-compiled": "#e08a2e"}
@@ -89,7 +89,9 @@ def main_table(results: Sequence[Result]) -> list[str]:
 
 def peers_table(results: Sequence[Result]) -> list[str]:
     """Ours beside everything else: what peers are there, a column each."""
-    peers = [name for name in PACKAGES if name not in (*OURS, "torch") and any(name in r["engines"] for r in results)]
+    peers = [
+        name for name in PACKAGES if name not in (*OURS, *FAST, "torch") and any(name in r["engines"] for r in results)
+    ]
     if not peers:
         return []
     lines = [
@@ -109,6 +111,29 @@ def peers_table(results: Sequence[Result]) -> list[str]:
             ratios = [brief(figure_of(result, f"{ours}, of {peer}")) for ours in OURS]
             cells.append(" / ".join(text for text in ratios if text))
         lines.append(f"| {' | '.join([result['workload'], result['title'], *cells])} |")
+    return [*lines, ""]
+
+
+def fast_table(results: Sequence[Result]) -> list[str]:
+    """Ours with the extra `fast`, where that was measured."""
+    measured = [each for each in results if any(name in each["engines"] for name in FAST)]
+    if not measured:
+        return []
+    lines = [
+        "## With the extra `fast`",
+        "",
+        "The same with numba installed, which compiles some kernels and chains of small operations",
+        "([kernels.md](kernels.md), [programs.md](programs.md)). The figures above are without it.",
+        "",
+        "| | step | eager, ms | compiled, ms | eager of PyTorch | compiled of PyTorch | of its fused Adam |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for each in measured:
+        times = [milliseconds(each, engine) for engine in FAST]
+        ratios = [cell(figure_of(each, f"{engine}, of torch")) for engine in FAST]
+        fused = [cell(figure_of(each, f"{engine}, of torch-fused")) for engine in FAST]
+        shown = "; ".join(text for text in fused if text)
+        lines.append(f"| {' | '.join([each['workload'], each['title'], *times, *ratios, shown])} |")
     return [*lines, ""]
 
 
@@ -149,7 +174,7 @@ def page(results: Sequence[Result]) -> str:
         these = "All of these" if len(busy) == len(results) else f"Of these, {', '.join(busy)}"
         lines += [f"**{these} were taken on a machine that was busy: they are the processor's seconds.**", ""]
     lines += [*main_table(results), ""]
-    return "\n".join([*lines, *peers_table(results), *misses(results), *machines(results)])
+    return "\n".join([*lines, *peers_table(results), *fast_table(results), *misses(results), *machines(results)])
 
 
 def draw(results: Sequence[Result], path: Path) -> None:

@@ -32,7 +32,7 @@ import engines
 import numpy as np
 import registry
 import timing
-from engines import OURS, PACKAGES
+from engines import FAST, OURS, PACKAGES
 from registry import Workload
 
 RESULTS = timing.RESULTS / "workloads"
@@ -97,8 +97,9 @@ def source_of(engine: str) -> str:
 def started(engine: str, workload: Workload, tiny: bool, threads: int, path: str = "") -> timing.Worker:
     """A process for one engine and one workload. path: where Python looks for packages first."""
     settings = {**dict.fromkeys(THREADS, str(threads)), "JAX_PLATFORMS": "cpu"}
-    if engine in OURS:  # NumPy is loaded by this file; a program that imports tensorgrad first gets the same
+    if engine in OURS + FAST:  # NumPy is loaded by this file; a program that imports tensorgrad first gets the same
         settings["OPENBLAS_THREAD_TIMEOUT"] = "20"
+        settings["TENSORGRAD_FAST"] = "" if engine in FAST else "0"
     if path:
         settings["PYTHONPATH"] = os.pathsep.join([path, *os.environ.get("PYTHONPATH", "").split(os.pathsep)])
     arguments = ["--serve", engine, workload.name, "--threads", str(threads), *(["--tiny"] if tiny else [])]
@@ -169,8 +170,8 @@ def measured(
 def figures_of(workload: Workload, taken: Mapping[str, timing.Times], peaks: Mapping[str, int]) -> list[timing.Figure]:
     """Ours beside each peer, and the memory of its process beside PyTorch's."""
     figures = []
-    for ours in (name for name in OURS if name in taken):
-        for peer in (name for name in taken if name not in OURS):
+    for ours in (name for name in OURS + FAST if name in taken):
+        for peer in (name for name in taken if name not in OURS + FAST):
             goal = workload.goal(ours, peer)
             figures.append(timing.ratio(f"{ours}, of {peer}", taken[ours], taken[peer], goal))
         if "torch" in peaks:
@@ -201,7 +202,8 @@ def run(workload: Workload, names: Sequence[str], settings: argparse.Namespace, 
     """Check, time and report one workload. Returns its result, as it is written."""
     print(f"{workload.name}: {workload.title}", flush=True)
     start = partial(started, tiny=settings.tiny, threads=settings.threads)
-    subjects = [name for name in names if name in OURS or name in workload.peers]
+    here = (*OURS, *(() if workload.fast is None else FAST), *workload.peers)
+    subjects = [name for name in names if name in here]
     apart = {} if settings.unchecked else checked(workload, subjects, start, told)
     taken, peaks, sources = measured(workload, subjects, start, settings, told)
     figures = figures_of(workload, taken, peaks)
@@ -210,7 +212,7 @@ def run(workload: Workload, names: Sequence[str], settings: argparse.Namespace, 
         for name, times in taken.items()
     }
     report(workload, figures, lines)
-    ours = next((sources[name] for name in OURS if name in sources), None)
+    ours = next((sources[name] for name in OURS + FAST if name in sources), None)
     return {
         "workload": workload.name,
         "title": workload.title,
@@ -222,8 +224,10 @@ def run(workload: Workload, names: Sequence[str], settings: argparse.Namespace, 
 
 def installed(names: Sequence[str]) -> list[str]:
     """The engines whose packages are here; for the others a line says how to get them."""
-    here = {package: timing.has(package) for package in dict.fromkeys(PACKAGES[name] for name in names)}
-    return [name for name in names if here[PACKAGES[name]]]
+    needed = {name: [PACKAGES[name], *(["numba"] if name in FAST else [])] for name in names}
+    packages = dict.fromkeys(package for each in needed.values() for package in each)
+    here = {package: timing.has(package) for package in packages}
+    return [name for name in names if all(here[package] for package in needed[name])]
 
 
 def listing() -> str:

@@ -113,6 +113,9 @@ def test_goals_stand_in_the_registry(programs):
     assert (w5.goal("tensorgrad", "jax"), w5.goal("tensorgrad-compiled", "jax")) == (None, 1.0)
     assert w5.goal("tensorgrad", "autograd") == 0.5
     assert w6.goal("tensorgrad", "torch-cell") == 0.95
+    w1, w11 = (programs.registry.chosen([name])[0] for name in ("W1", "W11"))
+    assert (w1.goal("tensorgrad-fast", "torch"), w1.goal("tensorgrad-fast-compiled", "torch")) == (None, 0.02)
+    assert (w11.goal("tensorgrad-fast", "torch-fused"), w11.goal("tensorgrad-fast", "torch")) == (0.85, None)
     assert (w5.memory_goal("tensorgrad-compiled"), w6.memory_goal("tensorgrad")) == (0.30, None)
 
 
@@ -194,6 +197,25 @@ def test_the_page_says_what_is_missed_and_why(programs):
     assert "busy" not in page
     results[0]["clock"] = "processor"
     assert "**Of these, W3 were taken on a machine that was busy" in programs.speed_page.page(results)
+
+
+def test_figures_with_the_extra_stand_in_a_table_of_their_own(programs):
+    fast = {"tensorgrad-fast": 1.5, "tensorgrad-fast-compiled": 0.4, "torch-fused": 0.5}
+    page = programs.speed_page.page([result_of(programs, "W11", 2.0, 1.0, **fast)])
+    table = page.split("## With the extra `fast`")[1].split("##")[0]
+    row = "| W11 | Adam, 50 × 200,000 numbers | 1,500 | 400 | 1.5 (1.5) | 0.4 (0.4) | "
+    assert row + "3 (3), goal 0.85 **missed**; 0.8 (0.8), goal 0.85 |" in table
+    assert "- W11, tensorgrad-fast, of torch-fused: 3 (3), goal 0.85 **missed**" in page
+    assert "tensorgrad-fast" not in page.split("## With the extra `fast`")[0].split("## Beside others")[1]
+    assert "With the extra" not in programs.speed_page.page([result_of(programs, "W3", 0.5, 1.0)])
+
+
+def test_kernels_are_compiled_for_the_engines_that_say_so_alone(programs, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(programs.timing, "Worker", lambda *_, environment: asked.update(environment))
+    for engine, said in (("tensorgrad", "0"), ("tensorgrad-compiled", "0"), ("tensorgrad-fast-compiled", "")):
+        programs.workloads.started(engine, programs.registry.chosen(["W1"])[0], False, 2)
+        assert asked["TENSORGRAD_FAST"] == said
 
 
 def test_the_picture_has_a_bar_for_each_ratio(programs, tmp_path, monkeypatch):
