@@ -69,7 +69,12 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = Non
 
 
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
-    """A tensor that shares the memory of another library's array.   (...) -> (...)
+    """A tensor that shares the memory of another library's array, on whatever device that is.   (...) -> (...)
+
+    x: what has `__dlpack__`, as arrays of NumPy, PyTorch and JAX, in host memory or on a GPU. device: where it shall be,
+    by default where x is. copy: True for memory of its own, False to raise ValueError where that would be needed.
+    Raises TypeError for what does not speak DLPack or is on a device that no library here serves, and NoDeviceError
+    for a GPU that cannot be used.
 
     >>> import numpy as np
     >>> import tensorgrad as tg
@@ -84,7 +89,7 @@ def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = Non
         return asarray(x.data, device=device, copy=copy)
     if not hasattr(x, "__dlpack__"):
         raise TypeError(f"from_dlpack: a {type(x).__name__} does not speak DLPack; use tensorgrad.asarray(...)")
-    return asarray(np.from_dlpack(x), device=device, copy=copy)
+    return asarray(backend.from_dlpack(x), device=device, copy=copy)
 
 
 def zeros(shape: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:

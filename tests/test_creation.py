@@ -188,3 +188,36 @@ def test_astype_copies_unless_told_and_moves_with_its_gradient():
     assert (moved.device, moved.dtype) == ("strict", tg.float32)
     (moved * moved).sum().backward()
     assert (x.grad.device, x.grad.dtype, x.grad.tolist()) == ("cpu", tg.float64, [2.0, 4.0])
+
+
+class Elsewhere:
+    """What another library's array on some device says of itself."""
+
+    def __init__(self, kind):
+        self.kind = kind
+
+    def __dlpack_device__(self):
+        return (self.kind, 0)
+
+    def __dlpack__(self, **_):
+        raise AssertionError("it should not be asked for")
+
+
+def test_from_dlpack_asks_where_an_array_is():
+    with pytest.raises(TypeError, match="Elsewhere is on a device of DLPack's kind 8, which no library here serves"):
+        tg.from_dlpack(Elsewhere(8))
+
+
+@pytest.mark.skipif(tg.cuda.is_available(), reason="there is a GPU here")
+def test_from_dlpack_of_an_array_on_a_gpu_needs_one():
+    for kind in (2, 13):
+        with pytest.raises(tg.cuda.NoDeviceError, match="What is missing"):
+            tg.from_dlpack(Elsewhere(kind))
+
+
+def test_from_dlpack_of_host_memory_may_go_to_a_device():
+    array = np.arange(3.0)
+    there = tg.from_dlpack(array, device="strict:1")
+    assert (there.device, there.tolist()) == ("strict:1", [0.0, 1.0, 2.0])
+    with pytest.raises(ValueError, match="copy=False"):
+        tg.from_dlpack(array, device="strict:1", copy=False)

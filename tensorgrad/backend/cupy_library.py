@@ -9,6 +9,7 @@ CuPy computes on the current device, whatever device its operands are on, so tha
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType, SimpleNamespace
@@ -16,6 +17,7 @@ from typing import Any
 
 import array_api_compat.cupy as compat
 import cupy as cupy
+import cupyx
 import numpy as np
 
 from tensorgrad.backend import numpy_library
@@ -99,6 +101,49 @@ def to_numpy(array: Any) -> Any:
     """A copy of an array as an ndarray, when all that makes it is done."""
     with beside(array):
         return cupy.asnumpy(array)
+
+
+def from_dlpack(x: Any) -> Any:
+    """An array that shares another library's memory on a GPU; work of that library's stream is waited for."""
+    return cupy.from_dlpack(x)
+
+
+class Carrier:
+    """Brings arrays to a device through pinned memory, on a stream of its own, while the device computes."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        with on(device):
+            self.stream = cupy.cuda.Stream(non_blocking=True)
+        self.flying: deque[tuple[Any, Any]] = deque()  # pinned arrays that may still be read from
+
+    def stage(self, array: Any) -> Any:
+        if not isinstance(array, np.ndarray):
+            return array
+        pinned = cupyx.empty_pinned(array.shape, array.dtype)
+        pinned[...] = array
+        return pinned
+
+    def send(self, staged: Any) -> Any:
+        if not isinstance(staged, np.ndarray) or not staged.nbytes:
+            return (staged if isinstance(staged, array_type) else to_device(staged, self.device)), None
+        with on(self.device):
+            # Its memory is the computing stream's, which may still use it for what lay there before.
+            array = cupy.empty(staged.shape, staged.dtype)
+            self.stream.wait_event(cupy.cuda.get_current_stream().record())
+            array.data.copy_from_host_async(staged.ctypes.data, staged.nbytes, self.stream)
+            arrived = self.stream.record()
+        while self.flying and self.flying[0][1].done:
+            self.flying.popleft()
+        self.flying.append((staged, arrived))
+        return array, arrived
+
+    def receive(self, parcel: Any) -> Any:
+        array, arrived = parcel
+        if arrived is not None:
+            with on(self.device):
+                cupy.cuda.get_current_stream().wait_event(arrived)
+        return array
 
 
 def memory(array: Any) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,6 +18,19 @@ from tensorgrad.backend import numpy_library, probe
 from tensorgrad.backend.dtypes import as_dtype, is_bfloat16, natural
 
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
+
+
+class Carrier(Protocol):
+    """Brings arrays from host memory to a device, behind what the device computes."""
+
+    def stage(self, array: Any) -> Any:
+        """A copy of an ndarray from where a device reads it without the host. Any thread may ask."""
+
+    def send(self, staged: Any) -> Any:
+        """Set it on its way, and return what `receive` takes."""
+
+    def receive(self, parcel: Any) -> Array:
+        """The array on the device; what is computed with it from now on waits until it is there."""
 
 
 class Library(NamedTuple):
@@ -36,6 +49,8 @@ class Library(NamedTuple):
     to_device: Callable[[Array, str], Array] | None = None  # its own array, or an ndarray, on one of its devices
     # A context in which what is computed lies beside an array; None where results lie beside operands by themselves.
     beside: Callable[[Array], AbstractContextManager[Any]] | None = None
+    from_dlpack: Callable[[Any], Array] | None = None
+    carrier: Callable[[str], Carrier] | None = None  # what brings arrays to a device while it computes
 
 
 NUMPY = Library("numpy", "cpu", np.ndarray, numpy_library.namespace, np.asarray, np.asarray, numpy_library.memory)
@@ -84,6 +99,8 @@ def _cuda() -> Library:
         cuda.device_of,
         cuda.to_device,
         cuda.beside,
+        cuda.from_dlpack,
+        cuda.Carrier,
     )
 
 
@@ -273,6 +290,28 @@ def move(array: Array, device: str) -> Array:
     return target.to_device(array if here is target else to_numpy(array), device)
 
 
+class _Mover:
+    """The carrier of libraries without one: it moves an array when it is sent."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+
+    def stage(self, array: Any) -> Any:
+        return array
+
+    def send(self, staged: Any) -> Any:
+        return move(staged, self.device)
+
+    def receive(self, parcel: Any) -> Array:
+        return parcel
+
+
+def carrier(device: str) -> Carrier:
+    """What brings arrays to a device."""
+    make = on_device(device).carrier
+    return _Mover(device) if make is None else make(device)
+
+
 def beside(array: Array) -> AbstractContextManager[Any]:
     """A context in which a library makes its results on the device of this array."""
     library = library_of(array)
@@ -280,6 +319,27 @@ def beside(array: Array) -> AbstractContextManager[Any]:
 
 
 _NOTHING = nullcontext()
+
+
+# The kinds of device that DLPack numbers: host memory, pinned or not, and a GPU's, managed or not.
+_IN_HOST, _ON_GPU = (1, 3), (2, 13)
+
+
+def from_dlpack(x: Any) -> Array:
+    """An array that shares the memory of another library's, where that is.
+
+    Raises TypeError for a device that no library here serves, NoDeviceError for a GPU that cannot be used.
+    """
+    kind = int(x.__dlpack_device__()[0]) if hasattr(x, "__dlpack_device__") else _IN_HOST[0]
+    if kind in _IN_HOST:
+        return np.from_dlpack(x)
+    library = on_device("cuda") if kind in _ON_GPU else None
+    if library is None or library.from_dlpack is None:
+        raise TypeError(
+            f"from_dlpack: the {kind_of(x)} is on a device of DLPack's kind {kind}, which no library here serves; "
+            "bring it to host memory first"
+        )
+    return library.from_dlpack(x)
 
 
 class Follower:

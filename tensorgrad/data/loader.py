@@ -10,11 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from tensorgrad import backend
+from tensorgrad.data.collate import mapped
 from tensorgrad.data.datasets import batch_of, row_numbers
 from tensorgrad.data.samplers import FixedSampler, RandomSampler, Sampler, SequentialSampler
 from tensorgrad.random import Generator, default_generator
 from tensorgrad.tape import no_grad
-from tensorgrad.tensor import Tensor
+from tensorgrad.tensor import Tensor, of_array
 
 # Batch i of an epoch draws from block (i + 1) 2^64 of the epoch's stream on, the order from block 0 on.
 _STRIDE_BITS = 64
@@ -28,6 +30,13 @@ class _Epoch:
     position: int = 0
 
 
+class _Parcel:
+    """An array on its way to a device."""
+
+    def __init__(self, content: Any) -> None:
+        self.content = content
+
+
 class DataLoader:
     """Batches of a data set, epoch after epoch.
 
@@ -37,6 +46,8 @@ class DataLoader:
     collate_fn: makes a batch of a list of items, asked for one by one. transform: called as
     transform(batch, generator) on every batch, with a generator of the batch's own, on its device. drop_last: leave
     out a last batch that is not full. prefetch: how many batches threads make ahead; 0 makes each when it is asked for.
+    device: where the batches go, by default nowhere; with prefetch, the next one is on its way there while this one
+    is used: to a GPU from pinned memory, on a stream of its own. The transform comes before.
     generator: where order and transforms come from; when None, a new one spawned from the default generator.
 
     Each epoch takes one key from the generator, and order and transforms are drawn from that key and the batch's place
@@ -63,6 +74,7 @@ class DataLoader:
         drop_last: bool = False,
         prefetch: int = 0,
         generator: Generator | None = None,
+        device: str | None = None,
     ) -> None:
         if operator.index(batch_size) < 1:
             raise ValueError(f"DataLoader: batch_size is {batch_size}; expected at least 1")
@@ -75,6 +87,7 @@ class DataLoader:
         self.dataset, self.drop_last, self.prefetch = dataset, bool(drop_last), prefetch
         self.batch_size = operator.index(batch_size)  # a plain integer, so that the state fits into JSON
         self.collate_fn, self.transform = collate_fn, transform
+        self.device = None if device is None else backend.device_named(device)
         self.sampler: Sampler = sampler if hasattr(sampler, "indices") else FixedSampler(sampler)
         self.generator = default_generator().spawn(1)[0] if generator is None else generator
         self._epoch: _Epoch | None = None
@@ -95,11 +108,15 @@ class DataLoader:
         return self._run(self._epoch, rows)
 
     def _run(self, epoch: _Epoch, rows: Any) -> Iterator[Any]:
+        carrier = None if self.device is None else backend.carrier(self.device)
+
         def make(place: int) -> Any:
-            return self._make(epoch.key, place, rows[place * self.batch_size : (place + 1) * self.batch_size])
+            batch = self._make(epoch.key, place, rows[place * self.batch_size : (place + 1) * self.batch_size])
+            return batch if carrier is None else mapped(Tensor, lambda each: of_array(carrier.stage(each.data)), batch)
 
         places = range(epoch.position, len(self))
-        for batch in self._ahead(make, places) if self.prefetch else map(make, places):
+        batches = self._ahead(make, places) if self.prefetch else map(make, places)
+        for batch in batches if carrier is None else self._carried(batches, carrier):
             epoch.position += 1
             yield batch
         if self._epoch is epoch:
@@ -131,6 +148,22 @@ class DataLoader:
             finally:  # whoever leaves an epoch does not wait for batches that nobody wants
                 for each in waiting:
                     each.cancel()
+
+    def _carried(self, batches: Iterator[Any], carrier: backend.Carrier) -> Iterator[Any]:
+        """The batches on their device, each sent before the one ahead of it is handed out."""
+
+        def sent(batch: Any) -> Any:
+            return mapped(Tensor, lambda each: _Parcel(carrier.send(each.data)), batch)
+
+        def received(batch: Any) -> Any:
+            return mapped(_Parcel, lambda each: of_array(carrier.receive(each.content)), batch)
+
+        waiting: deque[Any] = deque()
+        for batch in batches:
+            waiting.append(sent(batch))
+            if len(waiting) > (1 if self.prefetch else 0):
+                yield received(waiting.popleft())
+        yield from map(received, waiting)
 
     # ── state ───────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tensorgrad as tg
+from tensorgrad import backend
 from tensorgrad.data import DataLoader, Dataset, TensorDataset, WeightedRandomSampler
 from tensorgrad.random import Generator
 
@@ -255,3 +256,58 @@ def test_an_error_in_an_item_comes_out_at_its_batch(prefetch):
 def test_arguments_that_make_no_sense_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         DataLoader(DATA, **arguments)
+
+
+class Carried:
+    """A carrier to the stand-in that writes down what it does, and when."""
+
+    def __init__(self, told):
+        self.told, self.device = told, "strict"
+
+    def stage(self, array):
+        self.told.append(("stage", int(array[0])))
+        return np.array(array)
+
+    def send(self, staged):
+        self.told.append(("send", int(staged[0])))
+        return staged
+
+    def receive(self, parcel):
+        self.told.append(("receive", int(parcel[0])))
+        return backend.move(parcel, self.device)
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+def test_a_batch_is_on_its_way_to_the_device_while_the_one_before_is_used(prefetch, monkeypatch):
+    told = []
+    monkeypatch.setattr(backend, "carrier", lambda device: Carried(told))
+    data = TensorDataset(tg.asarray(np.arange(6), device="cpu"))
+    for (batch,) in DataLoader(data, batch_size=2, prefetch=prefetch, device="strict"):
+        assert batch.device == "strict"
+        told.append(("use", batch.tolist()[0]))
+    order = [each for each in told if each[0] != "stage"]
+    if prefetch:
+        assert order.index(("send", 2)) < order.index(("use", 0))
+        assert order.index(("send", 4)) < order.index(("use", 2))
+        assert order.index(("use", 0)) < order.index(("send", 4))  # one ahead, no more: they take the device's memory
+    else:
+        assert [what for what, _ in order] == ["send", "receive", "use"] * 3
+    assert sorted(first for what, first in told if what == "stage") == [0, 2, 4]
+
+
+def test_batches_go_to_the_device_whatever_they_are_made_of():
+    items = [{"x": np.full(2, row, np.float32), "name": f"row {row}", "pair": (row, [1.0])} for row in range(3)]
+    for prefetch in (0, 2):
+        loader = DataLoader(items, batch_size=2, device="strict:1", prefetch=prefetch)
+        first, last = loader
+        assert (first["x"].device, first["x"].tolist()) == ("strict:1", [[0.0, 0.0], [1.0, 1.0]])
+        assert first["name"] == ["row 0", "row 1"]
+        assert first["pair"][0].device == first["pair"][1][0].device == "strict:1"
+        assert last["x"].shape == (1, 2)
+        again = DataLoader(items, batch_size=2, device="strict:1", prefetch=prefetch)
+        batches = iter(loader)
+        next(batches)
+        again.load_state_dict(loader.state_dict())
+        assert [each["x"].tolist() for each in again] == [[[2.0, 2.0]]]
+    with pytest.raises(ValueError, match="there is no device 'toaster'"):
+        DataLoader(items, device="toaster")
