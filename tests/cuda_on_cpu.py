@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tensorgrad.backend import NUMPY, cuda_launch, index_flag
+from tensorgrad.backend import NUMPY, cuda_launch, cuda_product_kernels, cudnn_convolutions, index_flag
 from tensorgrad.backend.cuda_launch import HALVES
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.differences import as_tuple
@@ -294,8 +294,31 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         pytest.skip(REASON)
     monkeypatch.setattr(cuda_launch, "compiled", compiled)
     monkeypatch.setattr(index_flag, "_flags", {})
+    monkeypatch.setattr(cudnn_convolutions, "available", lambda: False)
     yield poisoned
     index_flag.check()
+
+
+def _gemm(a: Any, b: Any, out: Any, m: int, n: int, k: int, count: int) -> None:
+    """What cuBLAS does with the operands of `cuda_product_kernels.gemm`, which counts columns first."""
+
+    def matrices(of: Any, rows: int, columns: int) -> Any:
+        assert of.line >= (columns if of.by_columns else rows), "a line is shorter than what is in it"
+        down, across = (of.line, 1) if of.by_columns else (1, of.line)
+        strides = tuple([each * of.array.itemsize for each in (of.step, down, across)])
+        return np.lib.stride_tricks.as_strided(of.array, (count, rows, columns), strides)
+
+    wide = np.float64 if a.array.dtype == np.float64 else np.float32
+    found = np.matmul(matrices(a, m, k).astype(wide), matrices(b, k, n).astype(wide))
+    matrices(out, m, n)[...] = found.astype(out.array.dtype)
+
+
+@pytest.fixture
+def cublas_on_cpu(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Products that cuBLAS is asked for are made on the processor; gives the list of calls."""
+    calls: list[Any] = []
+    monkeypatch.setattr(cuda_product_kernels, "gemm", lambda *given: calls.append(given) or _gemm(*given))
+    return calls
 
 
 def as_dtype(values: Any, name: str) -> Any:

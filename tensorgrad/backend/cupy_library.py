@@ -20,7 +20,7 @@ import cupy as cupy
 import cupyx
 import numpy as np
 
-from tensorgrad.backend import numpy_library
+from tensorgrad.backend import cuda_product_kernels, numpy_library
 
 DEVICE = "cuda:0"
 array_type = cupy.ndarray
@@ -188,6 +188,10 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
     return x.astype(dtype, copy=copy)
 
 
+def _matmul(x1: Any, x2: Any, /) -> Any:
+    return cuda_product_kernels.matmul(namespace, x1, x2, compat.matmul)
+
+
 class _CupyNamespace(SimpleNamespace):
     """A name missing from the table is array-api-compat's, looked up once and then stored."""
 
@@ -213,6 +217,7 @@ namespace = _CupyNamespace(
     **{name: _made_on(getattr(compat, name)) for name in _MADE_ON},
     **{name: _made_like(getattr(compat, name)) for name in _MADE_LIKE},
     astype=_astype,
+    matmul=_matmul,
     isdtype=numpy_library.namespace.isdtype,
     finfo=np.finfo,
     iinfo=np.iinfo,
