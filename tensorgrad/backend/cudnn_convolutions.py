@@ -58,7 +58,7 @@ def address_of(array: Any) -> int:
 
 
 def graph_of(kind: str, shapes: tuple[Any, ...], call: Any, dtype: str, handle: Any = None) -> Any:
-    """(graph, operands, result): kind is "fprop", "dgrad" or "wgrad", shapes those of both operands and of the result."""
+    """(graph, operands, result): kind is "fprop", "dgrad" or "wgrad", shapes those of operands and result."""
     import cudnn
 
     kinds = {

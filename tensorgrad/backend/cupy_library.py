@@ -189,7 +189,7 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 
 
 def _matmul(x1: Any, x2: Any, /) -> Any:
-    return cuda_product_kernels.matmul(namespace, x1, x2, compat.matmul)
+    return cuda_product_kernels.matmul(namespace, x1, x2, namespace.plain_matmul)
 
 
 class _CupyNamespace(SimpleNamespace):
@@ -218,6 +218,7 @@ namespace = _CupyNamespace(
     **{name: _made_like(getattr(compat, name)) for name in _MADE_LIKE},
     astype=_astype,
     matmul=_matmul,
+    plain_matmul=getattr(compat, "matmul"),  # noqa: B009 - CuPy's own, of which no type is known
     isdtype=numpy_library.namespace.isdtype,
     finfo=np.finfo,
     iinfo=np.iinfo,
