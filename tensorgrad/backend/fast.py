@@ -55,8 +55,8 @@ def set_fast(wanted: bool | None) -> None:
 
     None is how it is at first, unless the environment says TENSORGRAD_FAST=0 or 1. They pay for arrays of 64 Ki numbers
     and more, if numba is installed (`pip install ".[fast]"`); nothing imports it before. They are softmax and its kin,
-    normalisations, embeddings' gradients and optimizers' updates. Results differ from NumPy's kernels by rounding; for
-    any number of threads they are the same.
+    normalisations, the update of Adam, and long programs over small arrays. Results differ from those of NumPy's
+    kernels by rounding; for any number of threads they are the same.
     Raises ModuleNotFoundError for True where numba is not installed.
 
     >>> import tensorgrad as tg

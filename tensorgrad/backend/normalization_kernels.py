@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend import numba_channels
 from tensorgrad.backend.buffers import room
 from tensorgrad.backend.kernels import kernel, picky
 from tensorgrad.backend.row_blocks import as_rows, is_plain, over_rows
@@ -142,6 +143,9 @@ def _rows_of(x: Any) -> Any:
 
 def _row_sums(x: Any, y: Any) -> tuple[Any, Any]:
     """The sums of each row of y, and of each row of x y."""
+    found = numba_channels.row_sums(x, y)
+    if found is not None:
+        return found  # type: ignore[no-any-return]
     sums = np.empty((2, len(x)), x.dtype)
     ones = np.ones(x.shape[1], x.dtype)
 
@@ -160,6 +164,9 @@ def _spread(factor: Any, positions: int) -> Any:
 
 def _scaled(x: Any, factor: Any, shift: Any, shape: tuple[int, ...]) -> Any:
     """x factor + shift, both by row, in this shape."""
+    found = numba_channels.scaled(x, factor, shift, shape)
+    if found is not None:
+        return found
     found = room(shape, x.dtype)
     out = found.reshape(x.shape)
     factor, shift = (_spread(each, x.shape[1]) for each in (factor, shift))
@@ -174,6 +181,9 @@ def _scaled(x: Any, factor: Any, shift: Any, shape: tuple[int, ...]) -> Any:
 
 def _mixed(x: Any, g: Any, of_x: Any, of_g: Any, shift: Any, shape: tuple[int, ...]) -> Any:
     """of_g g + of_x x + shift, all three by row, in this shape."""
+    found = numba_channels.mixed(x, g, of_x, of_g, shift, shape)
+    if found is not None:
+        return found
     found = room(shape, x.dtype)
     out = found.reshape(x.shape)
     of_x, of_g, shift = (_spread(each, x.shape[1]) for each in (of_x, of_g, shift))

@@ -23,7 +23,7 @@ _PIECE = 1 << 16  # numbers in a piece: small enough for many threads, and a cal
 _SHARED = 1 << 18  # numbers from which waking a thread takes less time than it saves
 
 
-def _over(function: Callable[[int, int], Any], rows: int, width: int) -> list[Any]:
+def over_pieces(function: Callable[[int, int], Any], rows: int, width: int) -> list[Any]:
     """What function(low, high) gives for each piece of rows, in their order."""
     step = max(1, _PIECE // max(width, 1))
     pieces = [(low, min(low + step, rows)) for low in range(0, rows, step)]
@@ -31,10 +31,14 @@ def _over(function: Callable[[int, int], Any], rows: int, width: int) -> list[An
     return list(run(lambda piece: function(*piece), pieces))
 
 
+def aligned(x: Any) -> Any:
+    """An array without gaps, which begins where a number may; a copy where x is none."""
+    return x if x.flags.c_contiguous and x.flags.aligned else x.copy(order="C")
+
+
 def _rows(x: Any, width: int) -> Any:
     """Rows that lie as compiled loops want them."""
-    rows = as_rows(x, width)
-    return rows if rows.flags.aligned else rows.copy()
+    return aligned(as_rows(x, width))
 
 
 def _is_last(axis: Any, *arrays: Any) -> bool:
@@ -50,7 +54,7 @@ def _row_by_row(loop: Callable[..., None], *given: Any) -> Any:
         return NotImplemented
     rows, out = [_rows(each, x.shape[-1]) for each in given], room(x.shape, x.dtype)
     results = out.reshape(rows[0].shape)
-    _over(lambda low, high: run(*rows, results, low, high), *results.shape)
+    over_pieces(lambda low, high: run(*rows, results, low, high), *results.shape)
     return out
 
 
@@ -145,7 +149,7 @@ def _softmax_cross_entropy(xp: Any, logits: Any, labels: Any) -> Any:
     rows = _rows(logits, logits.shape[-1])
     places = np.ascontiguousarray(labels, np.int64).reshape(-1)
     p, losses = room(rows.shape, rows.dtype), np.empty(len(rows), rows.dtype)
-    _over(lambda low, high: run(rows, places, p, losses, low, high), *rows.shape)
+    over_pieces(lambda low, high: run(rows, places, p, losses, low, high), *rows.shape)
     return losses, p
 
 
@@ -178,8 +182,8 @@ def _softmax_cross_entropy_back(xp: Any, g: Any, p: Any, labels: Any) -> Any:
     if run is None:
         return NotImplemented
     places, found = np.ascontiguousarray(labels, np.int64), room(p.shape, p.dtype)
-    g, rows = np.require(g, requirements=["C", "A"]), _rows(p, p.shape[1])
-    _over(lambda low, high: run(g, rows, places, found, low, high), *p.shape)
+    g, rows = aligned(g), _rows(p, p.shape[1])
+    over_pieces(lambda low, high: run(g, rows, places, found, low, high), *p.shape)
     return found
 
 
@@ -197,7 +201,7 @@ def cross_entropy_back_loop(g: Any, p: Any, labels: Any, out: Any, low: int, hig
 def _or(array: Any, like: Any, value: float) -> Any:
     """A weight or a bias of a row, or what stands for none."""
     given = np.full(like.shape[-1], value, like.dtype) if array is None else array
-    return np.require(given.reshape(-1), requirements=["C", "A"])
+    return aligned(given.reshape(-1))
 
 
 @kernel("layer_norm_rows", "numba")
@@ -210,7 +214,7 @@ def _layer_norm_rows(xp: Any, x: Any, weight: Any = None, bias: Any = None, eps:
     rows, weight, bias = _rows(x, x.shape[-1]), _or(weight, x, 1), _or(bias, x, 0)
     out, (average, rstd) = room(x.shape, x.dtype), np.empty((2, len(rows)), x.dtype)
     ys = out.reshape(rows.shape)
-    _over(lambda low, high: run(rows, weight, bias, eps, ys, average, rstd, low, high), *rows.shape)
+    over_pieces(lambda low, high: run(rows, weight, bias, eps, ys, average, rstd, low, high), *rows.shape)
     column = (*x.shape[:-1], 1)
     return out, average.reshape(column), rstd.reshape(column)
 
@@ -242,7 +246,7 @@ def _layer_norm_rows_back(xp: Any, g: Any, x: Any, average: Any, rstd: Any, weig
     if run is None:
         return NotImplemented
     gs, rows, weight = _rows(g, g.shape[-1]), _rows(x, x.shape[-1]), _or(weight, x, 1)
-    means, scales = np.require(average.reshape(-1), requirements="C"), np.require(rstd.reshape(-1), requirements="C")
+    means, scales = aligned(average.reshape(-1)), aligned(rstd.reshape(-1))
     out = room(x.shape, x.dtype)
     ys = out.reshape(rows.shape)
 
@@ -251,7 +255,7 @@ def _layer_norm_rows_back(xp: Any, g: Any, x: Any, average: Any, rstd: Any, weig
         run(gs, rows, means, scales, weight, ys, sums, low, high)
         return sums
 
-    d_weight, d_bias = in_order(_over(piece, *rows.shape))
+    d_weight, d_bias = in_order(over_pieces(piece, *rows.shape))
     return out, d_weight, d_bias
 
 
@@ -286,7 +290,7 @@ def _rms_norm_rows(xp: Any, x: Any, weight: Any = None, eps: float = 1e-6) -> An
     rows, weight = _rows(x, x.shape[-1]), _or(weight, x, 1)
     out, rstd = room(x.shape, x.dtype), np.empty(len(rows), x.dtype)
     ys = out.reshape(rows.shape)
-    _over(lambda low, high: run(rows, weight, eps, ys, rstd, low, high), *rows.shape)
+    over_pieces(lambda low, high: run(rows, weight, eps, ys, rstd, low, high), *rows.shape)
     return out, rstd.reshape(*x.shape[:-1], 1)
 
 
@@ -311,7 +315,7 @@ def _rms_norm_rows_back(xp: Any, g: Any, x: Any, rstd: Any, weight: Any = None) 
     if run is None:
         return NotImplemented
     gs, rows, weight = _rows(g, g.shape[-1]), _rows(x, x.shape[-1]), _or(weight, x, 1)
-    scales, out = np.require(rstd.reshape(-1), requirements="C"), room(x.shape, x.dtype)
+    scales, out = aligned(rstd.reshape(-1)), room(x.shape, x.dtype)
     ys = out.reshape(rows.shape)
 
     def piece(low: int, high: int) -> Any:
@@ -319,7 +323,7 @@ def _rms_norm_rows_back(xp: Any, g: Any, x: Any, rstd: Any, weight: Any = None) 
         run(gs, rows, scales, weight, ys, sums, low, high)
         return sums
 
-    d_weight = in_order(_over(piece, *rows.shape))
+    d_weight = in_order(over_pieces(piece, *rows.shape))
     return out, d_weight
 
 

@@ -15,7 +15,8 @@ from tensorgrad.testing.checking import run_case
 
 needs_numba = pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed (the extra `fast`)")
 COMPILED = {name for name, known in kernels._table.items() if "numba" in known}
-COMPOSED = {"cross_entropy", "layer_norm", "rms_norm", "embedding"}
+COMPOSED = {"cross_entropy", "layer_norm", "rms_norm", "batch_norm_train", "batch_norm_train_back", "group_norm"}
+COMPOSED |= {"group_norm_parts", "group_norm_parts_back"}
 
 
 @needs_numba
