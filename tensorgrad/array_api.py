@@ -54,8 +54,9 @@ class NamespaceInfo:
         return {name: np.dtype(name) for each in kinds for name in KINDS[each]}
 
     def devices(self) -> list[str]:
-        """The devices in use: the default one and "cpu"."""
-        return list(dict.fromkeys((backend.default_device(), backend.NUMPY.device)))
+        """The devices in use: the default one, "cpu", and every GPU."""
+        gpus = [f"cuda:{index}" for index in range(backend.gpu.count())]
+        return list(dict.fromkeys((backend.default_device(), backend.NUMPY.device, *gpus)))
 
 
 def __array_namespace_info__() -> NamespaceInfo:  # noqa: N807 - the standard's name

@@ -307,7 +307,7 @@ def check(options: argparse.Namespace) -> int:
 
     try:
         broken = check_registry(backend=options.backend, order=options.order, draws=options.draws, names=options.names)
-    except ValueError as error:  # a name without a case
+    except (ValueError, NoDeviceError) as error:  # a name without a case, a library without its device
         print(f"tensorgrad check: {error}", file=sys.stderr)
         return 2
     return 1 if broken else 0

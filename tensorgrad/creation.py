@@ -71,8 +71,9 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: str | None = Non
 def from_dlpack(x: Any, /, *, device: str | None = None, copy: bool | None = None) -> Tensor:
     """A tensor that shares the memory of another library's array, on whatever device that is.   (...) -> (...)
 
-    x: what has `__dlpack__`, as arrays of NumPy, PyTorch and JAX, in host memory or on a GPU. device: where it shall be,
-    by default where x is. copy: True for memory of its own, False to raise ValueError where that would be needed.
+    x: what has `__dlpack__`, as arrays of NumPy, PyTorch and JAX, in host memory or on a GPU. device: where the tensor
+    shall be, by default where x is. copy: True for memory of its own, False to raise ValueError where that would be
+    needed.
     Raises TypeError for what does not speak DLPack or is on a device that no library here serves, and NoDeviceError
     for a GPU that cannot be used.
 

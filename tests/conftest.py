@@ -2,7 +2,6 @@
 
 import doctest
 import os
-from importlib.util import find_spec
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -40,7 +39,7 @@ def pytest_collection_modifyitems(config, items):
         others = {each for each in items if hasattr(each, "dtest") and not each.name.startswith(VOCABULARY)}
         config.hook.pytest_deselected(items=list(others))
         items[:] = [each for each in items if each not in others]
-    no_gpu = pytest.mark.skip(reason="no CuPy here") if find_spec("cupy") is None else None
+    no_gpu = _no_gpu() if any(item.get_closest_marker("gpu") for item in items) else None
     for item in items:
         mark = item.get_closest_marker("numpy_only")
         if mark is not None:
@@ -51,6 +50,18 @@ def pytest_collection_modifyitems(config, items):
                 item.add_marker(pytest.mark.skip(reason=f"NumPy only: {reason}"))
         if no_gpu is not None and item.get_closest_marker("gpu") is not None:
             item.add_marker(no_gpu)
+
+
+def _no_gpu():
+    """The mark that skips what needs a GPU, saying what is missing; None where nothing is."""
+    from tensorgrad.backend import probe
+
+    try:
+        probe.require()
+    except probe.NoDeviceError as missing:
+        lacking = [line.partition(":")[0] for line in str(missing).split("\n- ")[1:]]
+        return pytest.mark.skip(reason=f"needs a GPU; missing here: {', '.join(lacking)}")
+    return None
 
 
 @pytest.fixture

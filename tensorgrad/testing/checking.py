@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, given, settings
 
-from tensorgrad.backend import SETTINGS
+from tensorgrad.backend import SETTINGS, on_device
 from tensorgrad.testing.case import Case, case
 from tensorgrad.testing.laws import LAWS, Trial
 
@@ -106,7 +106,8 @@ def device_named(name: str) -> str:
 def check_registry(backend: str = "numpy", order: int = 2, draws: int | None = None, names: Iterable[str] = ()) -> int:
     """Put every case of the vocabulary, or those of the ops named, through all laws, and print a table.
 
-    Returns how many cases broke a law, so that 0 is success. Raises ValueError for an op that has no case.
+    Returns how many cases broke a law, so that 0 is success. Raises ValueError for an op that has no case, and
+    NoDeviceError for a library whose device is not there.
     """
     from tqdm.auto import tqdm
 
@@ -118,6 +119,7 @@ def check_registry(backend: str = "numpy", order: int = 2, draws: int | None = N
         raise ValueError(f"there is no case for {', '.join(sorted(unknown))}")
     chosen = [each for each in CASES if not wanted or str(each) in wanted or each.op.__name__ in wanted]
     device = device_named(backend)
+    on_device(device)
     rows, failures = [], []
     for each in tqdm(chosen, desc=f"laws on {backend}", unit="case", file=sys.stderr):
         started = time.perf_counter()

@@ -1,0 +1,152 @@
+"""On a GPU: every law to second order, and every value and gradient against NumPy's: `pytest -m gpu`.
+
+What can be tried without one is tried without: the same comparison with the stand-in in the GPU's place.
+"""
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn
+from tensorgrad.data import DataLoader, TensorDataset
+from tensorgrad.testing.cases import CASES
+from tests.proof import prove, same_as_numpy
+
+GPU = "cuda:0"
+EVERY = pytest.mark.parametrize("case", CASES, ids=str)
+
+
+@pytest.mark.gpu
+@EVERY
+def test_every_law_holds_on_the_gpu(case):
+    prove(case, GPU)
+
+
+@pytest.mark.gpu
+@EVERY
+def test_values_and_gradients_on_the_gpu_are_numpys(case):
+    same_as_numpy(case, GPU)
+
+
+@pytest.mark.parametrize("case", CASES[::7], ids=str)
+def test_the_comparison_holds_between_numpy_and_the_stand_in(case):
+    same_as_numpy(case, "strict", draws=2)
+
+
+def test_the_comparison_notices_a_wrong_value_and_a_wrong_gradient(registry_as_it_was):
+    from tensorgrad.testing.case import case
+
+    @tg.op
+    def doubled(xp, x):
+        return x * 2.0
+
+    doubled.vjp(x=lambda g: g * 2.0)
+    same_as_numpy(case(doubled, None), "strict")
+
+    @doubled.kernel("strict")
+    def wrong(xp, x):
+        return x * 2.001
+
+    with pytest.raises(AssertionError, match="value 0 on 'strict' is not NumPy's"):
+        same_as_numpy(case(doubled, None), "strict")
+
+    @tg.op
+    def tripled(xp, x):
+        return x * 3.0
+
+    tripled.vjp(x=lambda g: g * (3.0 if isinstance(g, np.ndarray) else 2.9))
+    with pytest.raises(AssertionError, match="gradient 0 on 'strict' is not NumPy's"):
+        same_as_numpy(case(tripled, None), "strict")
+
+
+def trained(device, steps=5):
+    """The weights of a small net after some steps of Adam, on a device."""
+    rng = tg.random.Generator(0, device="cpu")
+    model = nn.Sequential(
+        nn.Conv2d(1, 4, 3, bias=False, device="cpu", generator=rng),  # a bias before a norm has a gradient of noise
+        nn.BatchNorm2d(4, device="cpu"),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(4 * 36, 3, device="cpu", generator=rng),
+    ).to(device)
+    data = TensorDataset(rng.normal(size=(40, 1, 8, 8)), rng.integers(3, size=40))
+    loader = DataLoader(data, 8, shuffle=True, prefetch=2, device=device, generator=tg.random.Generator(1))
+    optimizer = tg.optim.Adam(model.parameters(), lr=0.01)
+    for _, (x, y) in zip(range(steps), loader, strict=False):
+        loss = tg.cross_entropy(model(x), y)
+        loss.backward()
+        tg.optim.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+    return model, optimizer
+
+
+@pytest.mark.parametrize("device", [pytest.param(GPU, marks=pytest.mark.gpu), "strict", "strict:1"])
+def test_a_net_trained_on_a_device_is_the_one_trained_on_the_cpu(device, tmp_path):
+    """Carried by the loader, clipped, stepped, saved there and loaded here."""
+    pytest.importorskip("safetensors")
+    here, _ = trained("cpu")
+    there, optimizer = trained(device)
+    tg.save(tmp_path / "state.safetensors", {"model": there.state_dict(), "optimizer": optimizer.state_dict()})
+    state = tg.load(tmp_path / "state.safetensors", device="cpu")
+    for name, value in here.state_dict().items():
+        np.testing.assert_allclose(state["model"][name].numpy(), value.numpy(), rtol=1e-4, atol=1e-5)
+    back, other = trained("cpu", steps=1)
+    back.load_state_dict(state["model"])
+    other.load_state_dict(state["optimizer"])
+    again, last = trained(device, steps=1)
+    again.load_state_dict(back.state_dict())
+    last.load_state_dict(other.state_dict())
+    assert all(each.device == device for each in again.state_dict().values())
+    kept = next(iter(last.state.values()))["exp_avg"]
+    assert tg.asarray(kept).device == device
+
+
+@pytest.mark.gpu
+def test_random_numbers_on_the_gpu_are_the_cpus():
+    here, there = tg.random.Generator(7, device="cpu"), tg.random.Generator(7, device=GPU)
+    for dtype in ("float32", "float64"):
+        assert np.array_equal(here.random(1001, dtype=dtype).numpy(), there.random(1001, dtype=dtype).numpy())
+        normal = there.standard_normal(1001, dtype=dtype)
+        np.testing.assert_allclose(normal.numpy(), here.standard_normal(1001, dtype=dtype).numpy(), atol=1e-6, rtol=0)
+    assert here.integers(1000, size=100).tolist() == there.integers(1000, size=100).tolist()
+    assert there.get_state() == here.get_state()
+
+
+@pytest.mark.gpu
+def test_an_index_out_of_bounds_is_told_on_the_gpu():
+    table = tg.ones((5, 3), device=GPU, requires_grad=True)
+    rows = tg.take(table, tg.asarray([0, 9], device=GPU), axis=0)
+    with pytest.raises(IndexError, match="index 9 is out of bounds for an axis with size 5"):
+        rows.sum().item()
+    with tg.debug(), pytest.raises(IndexError, match="take: index 9"):
+        tg.take(table, tg.asarray([0, 9], device=GPU), axis=0)
+
+
+@pytest.mark.gpu
+def test_after_the_gpu_ran_out_of_memory_the_next_smaller_batch_works():
+    free, _ = tg.cuda.mem_get_info()
+    model = nn.Linear(1024, 1024, device=GPU)
+
+    def step(rows):
+        loss = (model(tg.ones((rows, 1024), device=GPU)) ** 2).mean()
+        loss.backward()
+        return loss.item()
+
+    with pytest.raises(tg.cuda.OutOfMemoryError, match="out of memory on 'cuda:0'"):
+        step(free // 4096)
+    model.zero_grad()
+    assert step(64) > 0
+
+
+@pytest.mark.gpu
+def test_arrays_are_shared_with_other_libraries_on_the_gpu():
+    x = tg.arange(4, dtype="float32", device=GPU)
+    assert tg.from_dlpack(x).tolist() == [0.0, 1.0, 2.0, 3.0]
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        theirs = torch.from_dlpack(x)
+        theirs += 1
+        assert x.tolist() == [1.0, 2.0, 3.0, 4.0]
+        assert tg.from_dlpack(theirs).device == GPU
+    assert np.from_dlpack(x, device="cpu").tolist() == x.tolist()
