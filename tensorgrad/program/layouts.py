@@ -32,8 +32,15 @@ def empty(shape: Any, dtype: Any, layout: Layout, shelved: bool = False) -> Any:
     make = buffers.empty if shelved else np.empty
     if layout is None:
         return make(shape, dtype)
+    return laid_out(make(tuple([shape[axis] for axis in layout]), dtype), shape, layout)
+
+
+def laid_out(array: Any, shape: Any, layout: Layout) -> Any:
+    """A view of an array in C's order as one of this shape that lies so."""
+    if layout is None:
+        return array.reshape(shape)
     back = sorted(range(len(layout)), key=layout.__getitem__)
-    return make(tuple([shape[axis] for axis in layout]), dtype).transpose(back)
+    return array.reshape([shape[axis] for axis in layout]).transpose(back)
 
 
-__all__ = ["Layout", "empty", "layout_of"]
+__all__ = ["Layout", "empty", "laid_out", "layout_of"]

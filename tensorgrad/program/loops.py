@@ -66,11 +66,14 @@ class Loop:
         count = max(1, min(_PIECES, _SUM_BYTES // max(1, total), blocks))
         each = ceil(blocks / count) * rows  # whole blocks
         self.pieces = [(start, min(batch, start + each)) for start in range(0, batch, each)]
-        self.sums = [[np.empty(shape, dtype) for _, shape, dtype in sums] for _ in self.pieces]
+        self.kinds = [(shape, dtype, None) for _, shape, dtype in sums]
+        self.sums: list[list[Any]] = []  # of each piece, between the call and the last `total`
         self.functions = [function for function, *_ in sums]
         self.scratch: list[tuple[Any, Any, Layout]] = []  # shape, dtype and layout of the arrays of a block
 
     def __call__(self, function: Callable[..., None], *values: Any) -> None:
+        self.sums = [self._blocks.take(self.kinds) for _ in self.pieces]
+
         def work(place: int) -> None:
             scratch = self._blocks.take(self.scratch)
             function(*self.pieces[place], self.sums[place], scratch, *values)
@@ -84,6 +87,10 @@ class Loop:
         np.copyto(out, self.sums[0][number])
         for each in self.sums[1:]:
             self.functions[number](out, each[number], out=out)
+        if number == len(self.kinds) - 1:
+            for each in self.sums:
+                self._blocks.give(self.kinds, each)
+            self.sums = []
         return out
 
 

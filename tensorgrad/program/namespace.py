@@ -20,6 +20,8 @@ from tensorgrad.program.traced import IN_ANOTHER_THREAD, Trace, TracedArray, tra
 
 _ABOUT_DTYPES = frozenset({"isdtype", "finfo", "iinfo", "result_type", "can_cast", "broadcast_shapes"})
 _REDUCTIONS = {"prod": np.multiply, "max": np.maximum, "min": np.minimum, "all": np.logical_and, "any": np.logical_or}
+# Whose parts are worth more than their kernel: rows of a product run in a loop with what comes before and after.
+_IN_PARTS = frozenset({"linear"})
 _OF_INDICES = frozenset({"getitem", "setitem", "add_at"})
 # By what values are, not by shapes alone: how many there are in the result cannot be known beforehand.
 _BY_VALUES = frozenset({"nonzero", "unique_all", "unique_counts", "unique_inverse", "unique_values", "repeat"})
@@ -166,7 +168,7 @@ def _whole(op: Any, fast: Callable[..., Any]) -> Callable[..., Any]:
     kernel.__name__, kernel.__module__ = op.name, fast.__module__
 
     def call(xp: Any, *args: Any, **keywords: Any) -> Any:
-        if op.name in _OF_INDICES or kernels_whole.get():
+        if op.name in _OF_INDICES or (kernels_whole.get() and op.name not in _IN_PARTS):
             return _trace().call(kernel, args, keywords, op)
         return op.composition(xp, *args, **keywords)
 

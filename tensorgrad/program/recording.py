@@ -6,7 +6,7 @@ program's changes. When the run ends, all is as the eager step would have left i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
@@ -194,13 +194,14 @@ class Recording:
         """What the step changed, without changing anything: it may still turn out that it cannot be a program."""
         self.template = self._template(result, "its result")
         shared = overlapping([array for _, array, _ in self._traced.values()])
+        memories = {id(memory_of(array)) for _, array, _ in self._traced.values()}
         for traced, array, source in self._traced.values():
             if traced.version:
                 if id(array) in shared:
                     raise UntraceableError(f"it writes into memory, of shape {array.shape}, that two arrays share")
                 if not array.flags.writeable:
                     raise UntraceableError(f"it writes into an array of shape {array.shape} that is read-only")
-                self.changes.append(Change("write", source, None, self._value(traced, copied=True)))
+                self.changes.append(Change("write", source, None, self._value(traced, memories)))
         for tensor, source in self._tensors.values():
             if tensor.record is not None and type(tensor.record) is not Leaf:
                 raise UntraceableError(f"a tensor of shape {tuple(tensor.data.shape)}, there before, is now recorded")
@@ -268,9 +269,11 @@ class Recording:
             return Given(self._traced[id(self._real[id(value)])][2], False)
         return self._value(value)
 
-    def _value(self, traced: TracedArray, copied: bool = False) -> Node:
+    def _value(self, traced: TracedArray, written: Container[int] = ()) -> Node:
+        """The node of a value; a copy is kept of one that looks into memory which the changes may write into."""
         self.trace.check(traced)
-        self.values[traced.node] = traced.value.copy() if copied else traced.value
+        value = traced.value
+        self.values[traced.node] = value.copy() if id(memory_of(value)) in written else value
         return traced.node
 
     def _made(self, tensor: Any, path: str) -> Any:

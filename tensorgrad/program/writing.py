@@ -30,6 +30,7 @@ from tensorgrad.program.lifetimes import (
 )
 from tensorgrad.program.loops import segments_of, write_loop
 from tensorgrad.program.recording import Recording
+from tensorgrad.program.shelf import Shelf
 from tensorgrad.program.traced import cast
 from tensorgrad.program.updates import Update, updated_by
 
@@ -82,28 +83,6 @@ class Names:
             wish = f"{owner.__name__}_{name}" if isinstance(owner, np.ufunc) else name
             self._functions[function] = self.of(function, wish)
         return self._functions[function]
-
-
-class Shelf:
-    """Arrays that are free again, by shape, dtype and layout."""
-
-    def __init__(self) -> None:
-        self.free: dict[Any, list[Any]] = {}
-        self.bytes = 0
-
-    def take(self, node: Node) -> Any:
-        """One for the value of a line that is free, or a new one."""
-        kind = (node.shape, node.dtype, node.layout)
-        arrays = self.free.get(kind)
-        if arrays:
-            return arrays.pop()
-        array = empty(*kind)
-        self.bytes += array.nbytes
-        return array
-
-    def give(self, array: Any) -> None:
-        """Take one back."""
-        self.free.setdefault((array.shape, array.dtype, layout_of(array)), []).append(array)
 
 
 class Writer:

@@ -158,3 +158,19 @@ def test_blocks_are_of_one_length() -> None:
     loop = next(segment.loop for segment in writer.segments if segment.loop is not None)
     assert loop.rows == 250  # twenty blocks, where 256 rows would leave 136 for the last
     assert program(x.data)[0] == pytest.approx(step(x).item(), rel=1e-5)
+
+
+def test_linear_layers_run_by_rows_with_what_is_around_them() -> None:
+    model = nn.Sequential(nn.Linear(8, 64), nn.Tanh(), nn.Linear(64, 64), nn.Tanh(), nn.Linear(64, 1))
+    x = tg.ones((20000, 8))
+
+    def step(x: Any) -> Any:
+        model.zero_grad()
+        loss = tg.mean(model(x) ** 2)
+        loss.backward()
+        return loss
+
+    writer = Writer(Recording(step, [x], lambda leaves: (tuple(leaves), {}), Reach({"step": step})))
+    writer.function()
+    assert sum(segment.loop is not None for segment in writer.segments) == 1
+    assert writer.shelf.bytes < 1 << 18  # not one activation of 5 MB is kept whole

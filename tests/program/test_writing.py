@@ -29,7 +29,7 @@ def test_a_chain_needs_one_array() -> None:
         return x.sum()
 
     writer, program = written(step, tg.ones(1000))
-    assert writer.shelf.bytes == 4000
+    assert writer.shelf.bytes == 4032  # whole lines of the cache
     (total,) = program(np.ones(1000, "float32"))
     assert total == step(tg.ones(1000)).item()
 
