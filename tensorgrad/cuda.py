@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from tensorgrad.backend import NoDeviceError, gpu, probe
+from tensorgrad.backend import NoDeviceError, cuda_settings, gpu, probe
 from tensorgrad.shortage import OutOfMemoryError
 
 
@@ -52,6 +52,54 @@ def synchronize(device: str | int | None = None) -> None:
     Raises IndexError for an index out of bounds that a kernel met in the meantime.
     """
     gpu.synchronize(device)
+
+
+# ── exact or fast ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def set_tf32(allowed: bool) -> None:
+    """Whether float32 products and convolutions may round their operands to 10 bits (TF32), in cuBLAS and cuDNN alike.
+
+    Off at first. It is several times as fast on tensor cores, and as exact as float16 with float32's range.
+
+    >>> set_tf32(True)
+    >>> get_tf32()
+    True
+    >>> set_tf32(False)
+    """
+    cuda_settings.set_tf32(allowed)
+
+
+def get_tf32() -> bool:
+    """Whether float32 products and convolutions may round their operands to 10 bits.
+
+    >>> get_tf32()
+    False
+    """
+    return cuda_settings.get_tf32()
+
+
+def set_deterministic(wanted: bool) -> None:
+    """Whether results are the same to the bit in every run: on at first.
+
+    Without it, values that meet at a place, as the gradients of an embedding, are added in whatever order threads
+    arrive, and cuDNN may take plans that do likewise.
+
+    >>> set_deterministic(False)
+    >>> get_deterministic()
+    False
+    >>> set_deterministic(True)
+    """
+    cuda_settings.set_deterministic(wanted)
+
+
+def get_deterministic() -> bool:
+    """Whether results are the same to the bit in every run.
+
+    >>> get_deterministic()
+    True
+    """
+    return cuda_settings.get_deterministic()
 
 
 # ── memory ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -162,14 +210,18 @@ __all__ = [
     "Stream",
     "device_count",
     "empty_cache",
+    "get_deterministic",
     "get_device_capability",
     "get_device_name",
+    "get_tf32",
     "is_available",
     "mem_get_info",
     "memory_allocated",
     "memory_reserved",
     "memory_stats",
     "peak_memory",
+    "set_deterministic",
     "set_memory_limit",
+    "set_tf32",
     "synchronize",
 ]

@@ -164,3 +164,48 @@ def test_training_has_both_loops_and_refuses_to_time_different_steps(benchmark, 
     monkeypatch.setattr(training, "of_numpy", other_rate)
     with pytest.raises(AssertionError, match="tolerance"):
         training.check()
+
+
+# ── on a GPU ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def on_gpu(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for name in ("timing", "gpu", "engines", "registry"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    return importlib.import_module("gpu")
+
+
+@pytest.mark.numpy_only("the steps are made on the processor")
+def test_the_benchmark_for_a_gpu_can_be_tried_without_one(on_gpu, tmp_path, capsys):
+    trial = ["--device", "cpu", "--tiny", "--rounds", "1", "--seconds", "0", "--folder", str(tmp_path)]
+    path = on_gpu.main([*trial, "W2-1024", "W4-3x3", "W11", "--dtypes", "float32"])
+    result = json.loads(path.read_text())
+    told = {each["what"]: each for each in result["figures"]}
+    for name in ("W2-1024", "W4-3x3", "W11"):
+        assert told[f"{name}, float32, tensorgrad"]["value"] > 0
+        assert told[f"{name}, float32, tensorgrad-compiled of tensorgrad"]["goal"] == 1.0
+        assert set(result["details"]["not measured"][f"{name}, float32"]) == {"torch", "torch-compiled"}
+        assert result["details"]["differences"][f"{name}, float32"]["tensorgrad-compiled"] < 1e-3
+    assert "W11, float32, torch: not measured. " in capsys.readouterr().out
+
+
+def test_without_a_gpu_it_says_what_is_missing_and_measures_nothing(on_gpu, tmp_path, capsys):
+    import tensorgrad as tg
+
+    if tg.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    with pytest.raises(SystemExit) as ended:
+        on_gpu.main(["--folder", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "There is no GPU at hand" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_steps_that_differ_are_not_compared(on_gpu):
+    first = {"torch": {"loss": 1.0}, "tensorgrad": {"loss": 1.2}}
+    with pytest.raises(ValueError, match=r"differ from those of torch by 0\.2"):
+        on_gpu.compared(first, "tensorgrad", "bfloat16")
+    assert on_gpu.compared({"torch": {"loss": 1.0}, "other": {"loss": 1.0}}, "other", "float32") == 0.0

@@ -105,7 +105,7 @@ def torch_network(torch: Any, v: Values, variant: str) -> Any:
             self.norm = nn.LayerNorm(width)
 
         def forward(self, seen: Any) -> Any:
-            h = self.token_embedding(seen) + self.position_embedding(torch.arange(seen.shape[1]))
+            h = self.token_embedding(seen) + self.position_embedding(torch.arange(seen.shape[1], device=seen.device))
             for block in self.blocks:
                 h = block(h)
             return self.norm(h) @ self.token_embedding.weight.T

@@ -84,7 +84,7 @@ def of_torch(torch: Any, v: Values, variant: str) -> Training:
         colour, sigma = model(x, d)
         colour, sigma = colour.view(rays, -1, 3), sigma.view(rays, -1)
         passed = torch.exp(-PIECE * sigma)
-        before = torch.cat([torch.ones(rays, 1), torch.cumprod(passed, dim=1)[:, :-1]], dim=1)
+        before = torch.cat([torch.ones_like(passed[:, :1]), torch.cumprod(passed, dim=1)[:, :-1]], dim=1)
         weights = before * (1.0 - passed)
         return torch.nn.functional.mse_loss((weights.unsqueeze(-1) * colour).sum(dim=1), target)
 
