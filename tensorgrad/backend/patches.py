@@ -111,3 +111,27 @@ class Target(NamedTuple):
                 writes.append(slice(pixel + stride * low, pixel + stride * (high - 1) + 1, stride))
             if len(reads) == axes:
                 self.image[(images, *writes)] = values[(slice(None), *reads, *part)]
+
+    def put_tiles(self, images: slice, first: Sizes, values: Any) -> None:
+        """Write tiles of points from `first` on, where the pixels of one point end where those of the next begin.
+
+        values: (*tile, n, tiles, .., parts, .., c). In two passes: one for each place of a tile would be many short ones,
+        after each of which threads wait for the interpreter.
+        """
+        axes = len(first)
+        tile, n, many = values.shape[:axes], values.shape[axes], values.shape[axes + 1 : 2 * axes + 1]
+        apart = [size for sizes in zip(many, tile, self.parts, strict=True) for size in sizes]
+        lengths = [prod(sizes) for sizes in zip(many, tile, self.parts, strict=True)]
+        pixels = scratch("pixels", (n, *lengths, values.shape[-1]), values.dtype)
+        order = [place for axis in range(axes) for place in (axes + 1 + axis, axis, 2 * axes + 1 + axis)]
+        np.copyto(pixels.reshape(n, *apart, values.shape[-1]), values.transpose(axes, *order, 3 * axes + 1))
+        reads, writes = [], []
+        each = zip(self.image.shape[1:-1], lengths, self.starts, self.steps, first, strict=True)
+        for size, length, start, step, point in each:
+            begin = start + step * point
+            low, high = max(0, begin), min(size, begin + length)
+            if high <= low:
+                return
+            writes.append(slice(low, high))
+            reads.append(slice(low - begin, high - begin))
+        self.image[(images, *writes)] = pixels[(slice(None), *reads)]

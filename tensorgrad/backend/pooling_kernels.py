@@ -18,7 +18,7 @@ from tensorgrad.backend.kernels import kernel
 from tensorgrad.backend.patches import done
 from tensorgrad.backend.window_kernels import Sizes, counts_of, reads
 
-_BLOCK = 1 << 16  # numbers of an image that are at work at once: a quarter of a megabyte of float32
+_BLOCK = 1 << 17  # numbers of an image that are at work at once: half a megabyte of float32
 _PASS = 64  # multiplications that a pass over a number is worth, in `done`'s measure
 
 

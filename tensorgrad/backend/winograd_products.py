@@ -115,9 +115,12 @@ def correlating(
             return
         parts = (*target.parts, o // prod(target.parts))
         outputs = outputs.reshape(*m, images.stop - images.start, *many, *parts)
+        begin = tuple([t * k for t, k in zip(first, m, strict=True)])
+        if target.steps == target.parts:
+            target.put_tiles(images, begin, outputs)
+            return
         for place in product(*map(range, m)):
-            grid = [t * k + i for t, k, i in zip(first, m, place, strict=True)]
-            target.put(images, tuple(grid), m, outputs[place])
+            target.put(images, tuple([t + i for t, i in zip(begin, place, strict=True)]), m, outputs[place])
 
     return [partial(work, block) for block in _blocks(len(x), tiles, points, channels + o)]
 

@@ -22,7 +22,8 @@ SIZE = blocks.LARGE
 
 
 @pytest.fixture(autouse=True)
-def _three_threads() -> Iterator[None]:
+def _many_blocks_on_three_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(blocks, "_BYTES", 1 << 18)
     tg.set_num_threads(3)
     yield
     tg.set_num_threads(None)

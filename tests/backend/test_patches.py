@@ -56,6 +56,20 @@ def test_a_target_puts_points_that_are_apart() -> None:
     np.testing.assert_array_equal(image[..., 0], [[0.0] * 7, [0, 5, 0, 0, 6, 0, 0]])
 
 
+@pytest.mark.parametrize("parts", [(1, 1), (2, 3)])
+@pytest.mark.parametrize("starts", [(0, 0), (-1, 2), (3, -4), (-40, 0)])
+def test_tiles_are_put_as_their_points_are(parts: tuple[int, int], starts: tuple[int, int]) -> None:
+    values = np.random.default_rng(0).normal(size=(2, 4, 3, 5, 2, *parts, 7))  # tiles of 2 x 4, 5 x 2 of them
+    images = np.zeros((2, 4, 17, 19, 7))
+    whole, one_by_one = [Target(image, starts, parts, parts) for image in images]
+    whole.put_tiles(slice(1, 4), (2, 4), values)
+    for i in range(2):
+        for j in range(4):
+            one_by_one.put(slice(1, 4), (2 + i, 4 + j), (2, 4), values[i, j])
+    assert images[1].any() == (starts[0] > -40)
+    np.testing.assert_array_equal(images[0], images[1])
+
+
 def test_small_work_stays_on_the_thread_that_asks() -> None:
     tg.set_num_threads(2)
     try:
