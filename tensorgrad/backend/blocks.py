@@ -1,12 +1,12 @@
 """Elementwise functions of large arrays, by blocks that stay in a core's cache, over the pool, into used buffers.
 
 A kernel or rule of an elementwise op is itself a function of blocks: f of a slice is the slice of f (law "slices"). So
-nothing is taken apart: the Python function is called on 256 Ki numbers at a time, and its temporaries stay in the cache.
+nothing is taken apart: the Python function is called on 256 Ki numbers at a time, and its temporaries stay in a cache.
 
-Between two calls of NumPy a thread needs the interpreter's lock; where another holds it, it sleeps, and wakes 20 to 50 us
-later, about as long as a call on 64 Ki numbers takes. Measured on two cores of a virtual machine, steps with blocks of
-256 Ki numbers take 0.84 (elementwise), 0.87 (GPT) and 0.94 (SIREN) of the time of those with 64 Ki; from 512 Ki on the
-cache is too small.
+Between two calls of NumPy a thread needs the interpreter's lock; where another holds it, it sleeps, and wakes 20 to
+50 us later, about as long as a call on 64 Ki numbers takes. Measured on two cores of a virtual machine, steps with
+blocks of 256 Ki numbers take 0.84 (elementwise), 0.87 (GPT) and 0.94 (SIREN) of the time of those with 64 Ki; from
+512 Ki on the cache is too small.
 """
 
 from __future__ import annotations

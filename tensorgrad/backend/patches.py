@@ -115,8 +115,8 @@ class Target(NamedTuple):
     def put_tiles(self, images: slice, first: Sizes, values: Any) -> None:
         """Write tiles of points from `first` on, where the pixels of one point end where those of the next begin.
 
-        values: (*tile, n, tiles, .., parts, .., c). In two passes: one for each place of a tile would be many short ones,
-        after each of which threads wait for the interpreter.
+        values: (*tile, n, tiles, .., parts, .., c). In two passes: one for each place of a tile would be many short
+        ones, after each of which threads wait for the interpreter.
         """
         axes = len(first)
         tile, n, many = values.shape[:axes], values.shape[axes], values.shape[axes + 1 : 2 * axes + 1]
