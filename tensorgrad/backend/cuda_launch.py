@@ -25,7 +25,7 @@ LONG_ROW = 1024  # numbers from which a row is worth a block of its own
 HALVES = ("float16", "bfloat16")
 FLOATS = (*HALVES, "float32", "float64")
 INTEGERS = ("bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
-_STORED = {
+STORED = {
     "bool": "bool",
     "int8": "signed char",
     "uint8": "unsigned char",
@@ -40,7 +40,7 @@ _STORED = {
     "float32": "float",
     "float64": "double",
 }
-_HEADERS = {"float16": ("cuda_fp16.h", "half"), "bfloat16": ("cuda_bf16.h", "bfloat16")}
+HEADERS = {"float16": ("cuda_fp16.h", "half"), "bfloat16": ("cuda_bf16.h", "bfloat16")}
 
 _GROUPS = """
 __device__ inline A group_sum(A v) {
@@ -82,16 +82,16 @@ class Source:
 
     def written_for(self, dtype: str, wide: bool = False, group: int = 32) -> str:
         """The whole text for a dtype, an index width, and a size of groups."""
-        stored = _STORED[dtype]
+        stored = STORED[dtype]
         half = dtype in HALVES
-        lines = [f"#include <{_HEADERS[dtype][0]}>"] if half else []
+        lines = [f"#include <{HEADERS[dtype][0]}>"] if half else []
         lines += [
             f"typedef {stored} T;",
             f"typedef {'float' if half else stored} A;",
             f"typedef {'long long' if wide else 'int'} I;",
         ]
         read, write = ("__{}2float(x)", "__float2{}(x)") if half else ("x", "x")
-        name = _HEADERS[dtype][1] if half else ""
+        name = HEADERS[dtype][1] if half else ""
         lines.append(f"__device__ inline A up(T x) {{ return {read.format(name)}; }}")
         lines.append(f"__device__ inline T down(A x) {{ return {write.format(name)}; }}")
         if self.grouped:

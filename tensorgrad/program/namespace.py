@@ -146,8 +146,9 @@ LIBRARY = Library("traced", "cpu", TracedArray, namespace, _from_numpy, lambda a
 add_library(LIBRARY)
 
 
-# Whether ops with a kernel for NumPy are called as that kernel, in one piece, or, as a script needs them, in parts.
-kernels_whole: ContextVar[bool] = ContextVar("kernels_whole", default=True)
+# Whether ops with a kernel for NumPy are called as that kernel, in one piece, or, as a script needs them, in parts; or
+# the names of those that stay in one piece.
+kernels_whole: ContextVar[bool | frozenset[str]] = ContextVar("kernels_whole", default=True)
 
 
 def add_kernels() -> None:
@@ -168,7 +169,9 @@ def _whole(op: Any, fast: Callable[..., Any]) -> Callable[..., Any]:
     kernel.__name__, kernel.__module__ = op.name, fast.__module__
 
     def call(xp: Any, *args: Any, **keywords: Any) -> Any:
-        if op.name in _OF_INDICES or (kernels_whole.get() and op.name not in _IN_PARTS):
+        whole = kernels_whole.get()
+        piece = op.name not in _IN_PARTS if whole is True else op.name in (whole or ())
+        if op.name in _OF_INDICES or piece:
             return _trace().call(kernel, args, keywords, op)
         return op.composition(xp, *args, **keywords)
 

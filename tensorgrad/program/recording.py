@@ -29,7 +29,8 @@ class Recording:
     """What was written down of one run, and its result.
 
     inputs: (node, where its array is). givens: (node, holder, key, place in a tuple or None) of Python numbers.
-    dry: leave everything as it was before. whole_kernels: keep NumPy's own kernels of ops as one call.
+    dry: leave everything as it was before. whole_kernels: keep NumPy's own kernels of ops as one call,
+    or only those of the ops named.
     changes, template: what the run left behind and gave back. once: why this program cannot serve again, or None.
     """
 
@@ -40,7 +41,7 @@ class Recording:
         rebuild: Callable[[list[Any]], Any],
         reach: Reach,
         dry: bool = False,
-        whole_kernels: bool = True,
+        whole_kernels: bool | frozenset[str] = True,
     ) -> None:
         self._dry, self._whole_kernels = dry, whole_kernels
         self.drawn: dict[int, Any] = {}  # what was drawn, by the place of the line
@@ -75,7 +76,7 @@ class Recording:
             args, keywords = rebuild(self._exchange())
             tokens = tracing.set(self.trace), stand_in.set(LIBRARY), draws_seen.set(self._draw)
             whole = kernels_whole.set(self._whole_kernels)
-            steps = steps_seen.set(UpdateWatcher(self.trace) if self._whole_kernels else None)
+            steps = steps_seen.set(UpdateWatcher(self.trace) if self._whole_kernels is True else None)
             try:
                 result = step(*args, **keywords)
             finally:

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.cuda_script import HEADER, MAIN, REDUCTIONS, call, definition
 from tensorgrad.io import replacing
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import nodes_of
+from tensorgrad.program.fusion import OF_ONE_FUNCTION, Run, fused
 from tensorgrad.program.lifetimes import needed, reduced_by
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
@@ -42,13 +44,15 @@ if __name__ == "__main__":  # python this.py inputs.npz outputs.npz
 """
 
 
-def source(step: Callable[..., Any], *args: Any, save: Any = None, **keywords: Any) -> str:
+def source(step: Callable[..., Any], *args: Any, save: Any = None, device: str = "cpu", **keywords: Any) -> str:
     """A step as a standalone script: forward pass, sweeps and update, line by line, in NumPy alone.
 
     step: a function as `compile` takes it, or what `compile` made of it; args, keywords: what it is called with, for
     their shapes and the branches taken. The step is traced and nothing is changed. save: a path for an .npz file of the
     values that went in, with which `python script.py inputs.npz outputs.npz` gives what the step gives. Values drawn
-    from generators are inputs of the script. Raises RuntimeError for a step that cannot be traced.
+    from generators are inputs of the script. device: "cuda" for a script that runs on a GPU, without this library too,
+    and in which lines of one shape are CUDA kernels; the step's own arguments are in host memory. Raises RuntimeError
+    for a step that cannot be traced, ValueError for another device.
 
     >>> import tensorgrad as tg
     >>> print(tg.source(lambda x: (x * 2).sum(), tg.ones(3)).split("if __name__")[0].strip())
@@ -60,14 +64,17 @@ def source(step: Callable[..., Any], *args: Any, save: Any = None, **keywords: A
         v2 = np.add.reduce(v1, axis=None)                 # float32 ()
         return {"result": v2}
     """
+    if device not in ("cpu", "cuda"):
+        raise ValueError(f"source: device is {device!r}; a script is for 'cpu' or for 'cuda'")
     function = step.stands_for() if hasattr(step, "stands_for") else step
+    whole = OF_ONE_FUNCTION if device == "cuda" else False
     try:
         leaves, _ = flattened((args, keywords))
         reach = Reach({"step": function})
         recording = Recording(
-            function, leaves, lambda new: rebuilt((args, keywords), new), reach, dry=True, whole_kernels=False
+            function, leaves, lambda new: rebuilt((args, keywords), new), reach, dry=True, whole_kernels=whole
         )
-        script = _Script(recording, leaves, reach)
+        script = _Script(recording, leaves, reach, device == "cuda")
     except UntraceableError as reason:
         raise RuntimeError(f"source: the step cannot be written as a script: {reason}") from reason
     if save is not None:
@@ -80,19 +87,26 @@ def source(step: Callable[..., Any], *args: Any, save: Any = None, **keywords: A
 class _Script:
     """The text of a recording, and the values of its inputs by name."""
 
-    def __init__(self, recording: Recording, leaves: list[Any], reach: Reach) -> None:
+    def __init__(self, recording: Recording, leaves: list[Any], reach: Reach, on_gpu: bool) -> None:
+        self.on_gpu = on_gpu
+        self.kernels: dict[str, str] = {}  # names and definitions by the texts of CUDA kernels
         self.values: dict[str, Any] = {}
         self.names: dict[int, str] = {}
         self.helpers: dict[str, str] = {}
         self.lines: list[tuple[str, str]] = []
         self.scope = ""
         outputs = self._outputs(recording)
-        nodes = needed(recording.trace.nodes, [node for node, _ in outputs])
+        wanted = [node for node, _ in outputs]
+        nodes: list[Any] = needed(recording.trace.nodes, wanted)
+        if on_gpu:
+            nodes = fused(nodes, wanted)
         tensors = list(reach.tensors.values())
         sources = {node.place: source for node, source in recording.inputs}
         givens = {node.place: (str(key), holder, key, part) for node, holder, key, part in recording.givens}
         for node in nodes:
-            if node.kind == "input":
+            if isinstance(node, Run):
+                self._run(node)
+            elif node.kind == "input":
                 place = sources[node.place]
                 thing = recording.array_at(place)
                 tensor = tensors[place.number] if place.kind == "tensor" else None
@@ -130,7 +144,13 @@ class _Script:
             body.append(f"    {line:<50}# {note}" if note else f"    {line}")
         head = f"def step({', '.join(self.values)}):"
         parts = ["import numpy as np\n\n", *[f"\n{each}\n" for each in self.helpers.values()], "\n" + head]
-        self.text = "".join(parts) + "\n" + "\n".join(body) + f"\n    return {{{', '.join(entries)}}}\n\n" + _MAIN
+        main = _MAIN
+        if self.on_gpu:
+            numbers = sorted(name for name, value in self.values.items() if type(value) in (bool, int, float))
+            kept = f"NUMBERS = {{{', '.join(map(repr, numbers))}}}\n" if numbers else "NUMBERS = set()\n"
+            parts[0] = f"{HEADER}\n{kept}" + "".join(self.kernels.values()) + "\n"
+            main = MAIN
+        self.text = "".join(parts) + "\n" + "\n".join(body) + f"\n    return {{{', '.join(entries)}}}\n\n" + main
         self.text = self.text.replace("\n\n\n\n", "\n\n\n")
 
     def _input(self, node: Node, wish: str, value: Any) -> None:
@@ -170,6 +190,17 @@ class _Script:
         text = _constant(node.value) if node.kind == "constant" else self._call(node)
         self.lines.append((f"v{node.place} = {text}", f"{node.dtype} {node.shape}" if node.shape is not None else ""))
 
+    def _run(self, run: Run) -> None:
+        """The lines of a CUDA kernel; kernels alike are one."""
+        kernel = run.kernel()
+        name = f"fused_{len(self.kernels) + 1}"
+        if kernel.text in self.kernels:
+            name = self.kernels[kernel.text].partition(" ")[0]
+        else:
+            self.kernels[kernel.text] = definition(name, kernel)
+        arguments, outs = [self._name(each) for each in run.takes], [f"v{node.place}" for node in run.gives]
+        self.lines += [(line, "") for line in call(name, kernel, arguments, outs)]
+
     def _call(self, node: Node) -> str:
         function, args = node.function, [self._text(each) for each in node.args]
         name = getattr(function, "__name__", "").lstrip("_")
@@ -184,6 +215,8 @@ class _Script:
         if reduced_by(node) is not None:
             more = [f"axis={args[1]}"] + ([f"dtype={args[2]}"] if args[2] != "None" else [])
             more += ["keepdims=True"] if args[4] == "True" else []
+            if self.on_gpu:
+                return f"np.{REDUCTIONS[reduced_by(node).__name__]}({', '.join([args[0], *more])})"
             return f"np.{reduced_by(node).__name__}.reduce({', '.join([args[0], *more])})"
         if function is cast:
             return f"{args[0]}.astype({args[1]})"

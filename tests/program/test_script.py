@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,10 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn, optim
+from tests import nvrtc
+from tests.cuda_on_cpu import compiled, on_cpu
+
+__all__ = ["on_cpu"]
 
 pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
 ALONE = "import sys; sys.modules['tensorgrad'] = None; import runpy; sys.argv = sys.argv[1:]; "
@@ -88,3 +94,66 @@ def test_a_branch_not_taken_is_told(tmp_path: Path) -> None:
 def test_what_cannot_be_traced_has_no_script() -> None:
     with pytest.raises(RuntimeError, match="float"):
         tg.source(lambda x: float(x), tg.ones(()))
+
+
+class _OnCpu(ModuleType):
+    """NumPy under the other library's name, with a compiler of kernels for the processor."""
+
+    asnumpy = staticmethod(np.asarray)
+
+    class RawKernel:
+        def __init__(self, text: str, name: str, options: Any = ()) -> None:
+            assert options == ("--std=c++17",)
+            self._run = compiled(text, name)
+
+        def __call__(self, grid: Any, block: Any, arguments: Any) -> None:
+            self._run(None, grid[0], block[0], arguments)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+
+def test_a_script_for_a_gpu_gives_the_steps_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, on_cpu: Any
+) -> None:
+    tg.random.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 5), nn.GELU(), nn.Linear(5, 5))
+    optimizer = optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = tg.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    x, y = (tg.random.Generator(seed).normal(size=(4, 5)) for seed in range(2))
+    step(x, y)
+    text = tg.source(step, x, y, save=tmp_path / "inputs.npz", device="cuda")
+    assert text.count("RawKernel") >= 3
+    assert "np.add.reduce" not in text
+    (tmp_path / "script.py").write_text(text)
+    monkeypatch.setitem(sys.modules, "cupy", _OnCpu("cupy"))
+    monkeypatch.setattr(sys, "argv", ["script.py", str(tmp_path / "inputs.npz"), str(tmp_path / "outputs.npz")])
+    runpy.run_path(str(tmp_path / "script.py"), run_name="__main__")
+    with np.load(tmp_path / "outputs.npz") as file:
+        found = dict(file)
+    np.testing.assert_allclose(found["result"], step(x, y).item(), rtol=1e-5)
+    written = [found[name] for name in found if name.startswith("written")]
+    for each in model.parameters():
+        assert any(array.shape == each.shape and np.allclose(array, each.numpy(), atol=1e-6) for array in written)
+
+
+@pytest.mark.skipif(nvrtc.found() is None, reason=nvrtc.REASON)
+@pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
+def test_the_kernels_of_a_script_compile_for_gpus(architecture: str) -> None:
+    _, step = model_step()
+    text = tg.source(step, tg.random.Generator(0).normal(size=(4, 1, 5, 5)), tg.asarray([0, 2, 1, 0]), device="cuda")
+    kernels = [part.partition('"""')[0] for part in text.split('RawKernel(r"""')[1:]]
+    assert len(kernels) >= 3
+    assert nvrtc.errors_of(nvrtc.joined(kernels), architecture) is None
+
+
+def test_a_script_is_for_one_of_two_devices() -> None:
+    with pytest.raises(ValueError, match="device is 'tpu'; a script is for 'cpu' or for 'cuda'"):
+        tg.source(lambda x: x + 1, tg.ones(2), device="tpu")
