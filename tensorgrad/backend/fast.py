@@ -14,10 +14,15 @@ import sys
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
+from inspect import getsource
 from threading import RLock
+from types import FunctionType
 from typing import Any
+from zlib import crc32
 
 import numpy as np
+
+from tensorgrad.backend import numba_functions
 
 # Numbers in an array from which on a compiled kernel is asked for: NumPy takes 0.1 ms and more for a softmax or a
 # normalisation of so many, and a compiled one a third of it.
@@ -103,9 +108,7 @@ def _package() -> Any:
     if _numba is None:
         import numba
 
-        from tensorgrad.backend.numba_functions import teach
-
-        teach(numba)
+        numba_functions.teach(numba)
         _numba = numba
     return _numba
 
@@ -127,8 +130,12 @@ def _machine_code(
     numba: Any, function: Callable[..., Any], signature: Any, freedoms: frozenset[str]
 ) -> Callable[..., Any]:
     options = {"nogil": True, "error_model": "numpy", "fastmath": set(freedoms)}
+    # numba's files are kept by a function's name and by the date of its own source: what else the code rests on, the
+    # functions that it calls and the freedoms, goes into the name.
+    named = FunctionType(function.__code__, function.__globals__, function.__name__)
+    named.__qualname__ = f"{function.__name__}_{crc32(repr((sorted(freedoms), getsource(numba_functions))).encode()):x}"
     try:
-        return numba.njit(signature, cache=True, **options)(function)  # type: ignore[no-any-return]
+        return numba.njit(signature, cache=True, **options)(named)  # type: ignore[no-any-return]
     except RuntimeError as error:
         if "cache" not in str(error):
             raise

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.backend import fast, kernels
+from tensorgrad.backend import fast, kernels, numba_functions
+from tensorgrad.backend.numba_rows import softmax_loop
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.checking import run_case
 
@@ -155,6 +156,19 @@ def test_where_no_file_can_be_written_kernels_are_compiled_anew(monkeypatch):
                 raise RuntimeError("cannot cache function 'f': no locator available")
             return lambda function: options
 
-    options = fast._machine_code(Numba, len, None, fast.FREEDOMS)
+    options = fast._machine_code(Numba, softmax_loop, None, fast.FREEDOMS)
     assert options["nogil"]
     assert "nnan" not in options["fastmath"]
+
+
+def test_files_of_kernels_are_named_by_all_that_they_rest_on(monkeypatch):
+    class Numba:
+        @staticmethod
+        def njit(signature, **options):
+            return lambda function: function.__qualname__
+
+    names = {fast._machine_code(Numba, softmax_loop, None, freedoms) for freedoms in (fast.FREEDOMS, frozenset())}
+    monkeypatch.setattr(fast, "getsource", lambda module: {numba_functions: "another"}[module])
+    names.add(fast._machine_code(Numba, softmax_loop, None, fast.FREEDOMS))
+    assert len(names) == 3
+    assert all(name.startswith("softmax_loop_") for name in names)
