@@ -11,6 +11,7 @@ from tensorgrad.backend import cuda_pooling_kernels as cuda_pooling_kernels
 from tensorgrad.backend import cuda_product_kernels as cuda_product_kernels
 from tensorgrad.backend import cuda_random_kernels as cuda_random_kernels
 from tensorgrad.backend import cuda_softmax_kernels as cuda_softmax_kernels
+from tensorgrad.backend import cuda_update_kernels as cuda_update_kernels
 from tensorgrad.backend import cuda_window_kernels as cuda_window_kernels
 from tensorgrad.backend import index_kernels as index_kernels
 from tensorgrad.backend import linear_kernels as linear_kernels

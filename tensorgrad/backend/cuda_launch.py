@@ -158,6 +158,11 @@ def compiled(text: str, kernel: str) -> Callable[..., None]:
     return run
 
 
+def address_of(array: Any) -> int:
+    """Where an array's first number lies."""
+    return int(array.data.ptr)
+
+
 def contiguous(x: Any) -> Any:
     """The array itself where it lies in C's order without gaps, else a copy that does."""
     return x if x is None or x.flags.c_contiguous else x.copy(order="C")

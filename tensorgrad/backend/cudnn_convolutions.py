@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import cuda_settings
+from tensorgrad.backend.cuda_launch import address_of
 
 PLANS = 512  # that are kept
 
@@ -51,10 +52,6 @@ class Plan:
         addresses = [address_of(each) for each in (first, second, out)]
         places = dict(zip((*self.operands, self.result), addresses, strict=True))
         self.graph.execute(places, address_of(room), handle=handle)
-
-
-def address_of(array: Any) -> int:
-    return int(array.data.ptr)
 
 
 def graph_of(kind: str, shapes: tuple[Any, ...], call: Any, dtype: str, handle: Any = None) -> Any:

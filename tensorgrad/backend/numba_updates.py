@@ -9,6 +9,7 @@ import numpy as np
 
 from tensorgrad.backend import fast
 from tensorgrad.backend.numba_functions import short_vectors
+from tensorgrad.backend.weighted_sums import of_library
 
 
 def adam_in_one_pass(theta: Any, g: Any, m: Any, v: Any, betas: tuple[float, float], rate: float, eps: float) -> bool:
@@ -17,7 +18,9 @@ def adam_in_one_pass(theta: Any, g: Any, m: Any, v: Any, betas: tuple[float, flo
     m and v become running means of g and g^2, and theta -= rate m / (sqrt(v) + eps): rate and eps have the corrections
     in them already.
     """
-    if type(theta) is not np.ndarray or theta.size < fast.least or not _alike(theta, g, m, v):
+    if type(theta) is not np.ndarray:
+        return of_library("adam_in_one_pass", theta, g, m, v, betas, rate, eps)
+    if theta.size < fast.least or not _alike(theta, g, m, v):
         return False
     run = fast.compiled(adam_loop, "out1 in1 out1 out1 number number number number", theta.dtype)
     if run is None:

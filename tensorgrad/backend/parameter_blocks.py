@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tensorgrad.backend.libraries import library_of
 from tensorgrad.backend.workers import share
 
 # Measured with Adam over 10 M numbers: half a MiB is best, a quarter and one MiB cost 1.05 to 1.1 times as much.
@@ -34,6 +35,28 @@ class Change(NamedTuple):
     g: Any
     state: dict[str, Any]
     hyper: dict[str, Any]
+
+
+class Joining(NamedTuple):
+    """How parameters that are not in host memory are put together, by the name of their library.
+
+    below: numbers of a parameter that is joined. dtypes: by name. together(xp, arrays, joined), apart(xp, joined,
+    arrays): copies of all arrays into one, and back.
+    """
+
+    below: int
+    dtypes: tuple[str, ...]
+    together: Callable[[Any, list[Any], Any], None]
+    apart: Callable[[Any, Any, list[Any]], None]
+
+
+joinings: dict[str, Joining] = {}
+
+
+def joining_of(array: Any) -> Joining | None:
+    """How an array is joined with others; None for those in host memory, and where nothing is known."""
+    library = None if type(array) is np.ndarray else library_of(array)
+    return None if library is None else joinings.get(library.name)
 
 
 class Watcher:
@@ -57,9 +80,13 @@ def fits(array: Any, g: Any, state: dict[str, Any], names: Iterable[str]) -> boo
 
     All must be plain arrays, the parameter's without gaps, and what is remembered under these names there and like it.
     """
-    if type(array) is not np.ndarray or type(g) is not np.ndarray:
+    kind = type(array)
+    if kind is not np.ndarray or type(g) is not np.ndarray:
         watcher = steps_seen.get()
-        return watcher is not None and watcher.fits(array, g, state, names)
+        if watcher is not None:
+            return watcher.fits(array, g, state, names)
+        if type(g) is not kind or joining_of(array) is None or array.device != g.device:
+            return False
     shape, dtype = array.shape, array.dtype
     if dtype.kind != "f" or not array.flags.c_contiguous:
         return False
@@ -67,7 +94,7 @@ def fits(array: Any, g: Any, state: dict[str, Any], names: Iterable[str]) -> boo
         if name not in state:
             return False
     for value in state.values():  # written out: this is asked of every parameter in every step
-        if type(value) is np.ndarray:
+        if type(value) is kind:
             if value.shape != shape or value.dtype != dtype or not value.flags.c_contiguous:
                 return False
         elif not isinstance(value, (int, float)):
@@ -85,7 +112,10 @@ def can_step(array: Any) -> bool:
     if type(array) is np.ndarray:
         return is_plain(array)
     watcher = steps_seen.get()
-    return watcher is not None and watcher.can_step(array)
+    if watcher is not None:
+        return watcher.can_step(array)
+    joining = joining_of(array)
+    return joining is not None and array.dtype.name in joining.dtypes and bool(array.flags.c_contiguous)
 
 
 def for_blocks(function: Callable[[Any], Any], arrays: list[Any]) -> list[Any]:
@@ -108,6 +138,7 @@ class Blocks:
 
     def __init__(self) -> None:
         self.runs: dict[tuple[int, ...], _Run] = {}
+        self.away: dict[tuple[int, ...], _RunAway] = {}  # the same on other devices
 
     def step(self, changes: list[Change], apply: Apply) -> None:
         """Apply an update to every number. What is remembered is counted up already."""
@@ -115,6 +146,10 @@ class Blocks:
         if watcher is not None:
             watcher.step(self, changes, apply)
             return
+        away = [change for change in changes if type(change.array) is not np.ndarray]
+        if away:
+            self._step_away(away, apply)
+            changes = [change for change in changes if type(change.array) is np.ndarray]
         runs, large = self._parted(changes)
         works: list[_Run | _Cut] = [*map(_Cut, large), *runs]
         pieces = [(work, place) for work in works for place in range(work.count)]
@@ -155,9 +190,40 @@ class Blocks:
         self.runs = runs
         return list(runs.values()), large
 
+    def _step_away(self, changes: list[Change], apply: Apply) -> None:
+        """The step of parameters that are not in host memory: small ones all at once, large ones as they lie."""
+        alike: dict[Any, list[Change]] = {}
+        for change in changes:
+            joining = joining_of(change.array)
+            assert joining is not None
+            numbers = [(name, value) for name, value in change.state.items() if isinstance(value, (int, float))]
+            small = change.array.size < joining.below
+            place = (id(change.hyper), change.array.dtype, str(change.array.device), *numbers)
+            alike.setdefault(place if small else id(change), []).append(change)
+        runs = {}
+        for members in alike.values():
+            if len(members) == 1:
+                _, array, g, state, hyper = members[0]
+                state.update(_applied(apply, array, g, state, hyper))
+                continue
+            key = tuple([id(change.theta) for change in members])
+            run = self.away.get(key)
+            runs[key] = run = run if run is not None and run.takes(members) else _RunAway(members)
+            theta, g, state = run.block(0)
+            run.finish(_applied(apply, theta, g, state, run.hyper))
+        self.away = runs
+
     def __getstate__(self) -> dict[str, Any]:
         """A copy joins its own parameters anew."""
-        return {"runs": {}}
+        return {"runs": {}, "away": {}}
+
+
+def _applied(apply: Apply, theta: Any, g: Any, state: dict[str, Any], hyper: dict[str, Any]) -> dict[str, Any]:
+    """An update of arrays in place. The numbers that it left."""
+    state = dict(state)
+    arrays = {name: value for name, value in state.items() if not isinstance(value, (int, float))}
+    apply(theta, g, state, hyper)
+    return _settled(arrays, state)
 
 
 class _Cut:
@@ -236,6 +302,44 @@ class _Run:
     def finish(self, numbers: dict[str, Any]) -> None:
         for change, part in zip(self.members, self.parts, strict=True):
             change.array[...] = part
+            change.state.update(numbers)
+
+
+class _RunAway(_Run):
+    """Small parameters of another library, joined by its own copies."""
+
+    def __init__(self, members: list[Change]) -> None:
+        first = members[0].array
+        library, joining = library_of(first), joining_of(first)
+        assert library is not None
+        assert joining is not None
+        self.xp, self.joining = library.namespace, joining
+        self.members, self.views, self.joined = members, [], {}
+        size = sum([change.array.size for change in members])
+        self.theta, self.g = self._room(size), self._room(size)
+        for name, value in members[0].state.items():
+            if not isinstance(value, (int, float)):
+                self.joined[name] = self._room(size)
+                joining.together(self.xp, [change.state[name] for change in members], self.joined[name])
+        start = 0
+        for _, array, _, state, _ in members:
+            for name, values in self.joined.items():
+                state[name] = values[start : start + array.size].reshape(array.shape)
+                self.views.append((state, name, state[name]))
+            start += array.size
+
+    def _room(self, size: int) -> Any:
+        first = self.members[0].array
+        return self.xp.empty(size, dtype=first.dtype, device=first.device)
+
+    def block(self, _: int) -> tuple[Any, Any, dict[str, Any]]:
+        self.joining.together(self.xp, [change.array for change in self.members], self.theta)
+        self.joining.together(self.xp, [change.g for change in self.members], self.g)
+        return self.theta, self.g, {**self.members[0].state, **self.joined}
+
+    def finish(self, numbers: dict[str, Any]) -> None:
+        self.joining.apart(self.xp, self.theta, [change.array for change in self.members])
+        for change in self.members:
             change.state.update(numbers)
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import blas
+from tensorgrad.backend.kernels import kernels_of
+from tensorgrad.backend.libraries import library_of
 
 # NumPy makes three passes over the memory, OpenBLAS's axpby one; ctypes takes 3 us to get there, about as long as
 # NumPy takes for 8 Ki numbers.
@@ -31,9 +33,18 @@ def blend(y: Any, keep: float, x: Any, weight: float) -> None:
         if routine is not None and _alike(y, x):
             routine(y.size, weight, _address(x), 1, keep, _address(y), 1)
             return
+    elif type(y) is not np.ndarray and of_library("blend", y, keep, x, weight):
+        return
     if keep != 1:
         y *= keep
     y += weight * x
+
+
+def of_library(name: str, y: Any, *given: Any) -> bool:
+    """An update by the kernel that an array's library has for it; False where it has none, or that declined."""
+    library = library_of(y)
+    update = None if library is None else kernels_of(name).get(library.name)
+    return update is not None and bool(update(y, *given))
 
 
 def _alike(y: Any, x: Any) -> bool:
