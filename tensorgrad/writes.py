@@ -13,6 +13,7 @@ import numpy as np
 
 from tensorgrad.backend import (
     as_array,
+    beside,
     device_of,
     is_array,
     is_inexact,
@@ -78,7 +79,9 @@ def write_leaf(target: Traced, write: Callable[[Any], Any]) -> None:
 
     A sweep that would use the old value refuses. An array that may not be written to is replaced by a copy first.
     """
-    write(writable_leaf(target))
+    array = writable_leaf(target)
+    with beside(array):
+        write(array)
     note_leaf(target)
 
 

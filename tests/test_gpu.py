@@ -10,7 +10,11 @@ import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.data import DataLoader, TensorDataset
 from tensorgrad.testing.cases import CASES
+from tensorgrad.testing.checking import run_case
+from tests.pretended_gpu import pretended_gpu
 from tests.proof import prove, same_as_numpy
+
+__all__ = ["pretended_gpu"]
 
 GPU = "cuda:0"
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
@@ -150,3 +154,93 @@ def test_arrays_are_shared_with_other_libraries_on_the_gpu():
         assert x.tolist() == [1.0, 2.0, 3.0, 4.0]
         assert tg.from_dlpack(theirs).device == GPU
     assert np.from_dlpack(x, device="cpu").tolist() == x.tolist()
+
+
+# ── the way to a GPU, on a pretended one ────────────────────────────────────────────────────────────────────
+
+
+def test_tensors_go_to_a_gpu_and_back_with_their_gradients(pretended_gpu):
+    assert tg.cuda.is_available()
+    assert tg.cuda.device_count() == 2
+    x = tg.asarray([1.0, 2.0], device="cpu", requires_grad=True)
+    y = x.to("cuda")
+    assert (y.device, y.cuda() is y, y.cuda(1).device, y.cpu().device) == ("cuda:0", True, "cuda:1", "cpu")
+    assert repr(y.detach()) == "Tensor([1., 2.], dtype=float32, device='cuda:0')"
+    (y.cuda(1) * y.cuda(1)).sum().backward()
+    assert (x.grad.device, x.grad.tolist()) == ("cpu", [2.0, 4.0])
+    with pytest.raises(TypeError, match="add: arrays on two devices, 'cuda:0' and 'cuda:1'; move one of them"):
+        y + y.cuda(1)
+    with pytest.raises(TypeError, match="add: arrays on two devices, 'cpu' and 'cuda:0'"):
+        x + y
+    with pytest.raises(ValueError, match="no device 'cuda:2' here; of this kind there are: 'cuda:0', 'cuda:1'"):
+        x.to("cuda:2")
+    assert tg.__array_namespace_info__().devices()[-2:] == ["cuda:0", "cuda:1"]
+
+
+def test_creation_on_a_gpu_that_is_not_the_current_one(pretended_gpu):
+    for make in (tg.zeros, tg.ones, tg.empty):
+        assert make((2, 3), device="cuda:1").device == "cuda:1"
+    assert tg.full(2, 7, device="cuda:1").tolist() == [7, 7]
+    assert tg.arange(3, device="cuda:1").tolist() == [0, 1, 2]
+    assert tg.linspace(0, 1, 3, device="cuda:1").tolist() == [0.0, 0.5, 1.0]
+    assert tg.eye(2, device="cuda:1").tolist() == [[1.0, 0.0], [0.0, 1.0]]
+    x = tg.ones(3, device="cuda:1")
+    assert (tg.zeros_like(x).device, (x + 1).device, x.copy().device) == ("cuda:1",) * 3
+    assert tg.random.Generator(0, device="cuda:1").normal(size=3).device == "cuda:1"
+    assert tg.asarray(x.data).device == "cuda:1"
+
+
+@pytest.mark.parametrize("device", ["cuda:0", "cuda:1"])
+def test_a_net_trains_on_either_gpu(device, pretended_gpu):
+    here, _ = trained("cpu")
+    there, optimizer = trained(device)
+    for name, value in there.state_dict().items():
+        assert value.device == device
+        np.testing.assert_allclose(value.numpy(), here.state_dict()[name].numpy(), rtol=1e-4, atol=1e-5)
+    there.to("cuda:1" if device == "cuda:0" else "cuda:0")
+    there(tg.ones((2, 1, 8, 8), device=there[0].weight.device)).sum().backward()
+    optimizer.step()
+
+
+def test_a_tape_over_two_gpus_computes_on_each(pretended_gpu):
+    first = nn.Linear(3, 4, device="cuda:0")
+    second = nn.Linear(4, 2, device="cuda:1")
+    x = tg.ones((5, 3), device="cuda:0")
+    hidden = tg.tanh(first(x))
+    loss = (second(hidden.to("cuda:1")) ** 2).sum() + (hidden * hidden).sum().to("cuda:1")
+    loss.backward()
+    assert first.weight.grad.device == "cuda:0"
+    assert second.weight.grad.device == "cuda:1"
+    tg.optim.clip_grad_norm_([*first.parameters(), *second.parameters()], 0.1)
+    tg.optim.Adam([*first.parameters(), *second.parameters()], lr=0.1).step()
+
+
+def test_batches_reach_a_gpu_behind_what_it_computes(pretended_gpu):
+    carrier = pretended_gpu.Carrier("cuda:1")
+    staged = carrier.stage(np.arange(3.0))
+    parcel = carrier.send(staged)
+    assert carrier.stream.told == ["wait", "copy", "record"]  # after what uses the memory, before what uses the values
+    array = carrier.receive(parcel)
+    assert pretended_gpu.cupy.cuda.get_current_stream().told == ["record", "wait"]
+    assert (pretended_gpu.device_of(array), pretended_gpu.to_numpy(array).tolist()) == ("cuda:1", [0.0, 1.0, 2.0])
+    assert carrier.receive(carrier.send(carrier.stage(np.zeros((0, 2))))).shape == (0, 2)
+    assert carrier.receive(carrier.send(array)) is array
+
+
+def test_arrays_of_others_are_taken_from_a_gpu(pretended_gpu):
+    class Theirs:
+        def __dlpack_device__(self):
+            return (2, 0)
+
+        def __dlpack__(self, **_):
+            return np.arange(3.0).__dlpack__()
+
+    assert pretended_gpu.from_dlpack is not None
+    theirs = Theirs()
+    pretended_gpu.cupy.from_dlpack = lambda x: pretended_gpu.cupy.array(np.arange(3.0))
+    assert tg.from_dlpack(theirs).device == "cuda:0"
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if each.definition is not None][::12], ids=str)
+def test_laws_hold_through_the_way_to_a_gpu(case, pretended_gpu):
+    run_case(case, "cuda:0", draws=2, shrink=False)

@@ -118,15 +118,17 @@ class Carrier:
         self.flying: deque[tuple[Any, Any]] = deque()  # pinned arrays that may still be read from
 
     def stage(self, array: Any) -> Any:
-        if not isinstance(array, np.ndarray):
+        if isinstance(array, array_type):
             return array
         pinned = cupyx.empty_pinned(array.shape, array.dtype)
         pinned[...] = array
         return pinned
 
     def send(self, staged: Any) -> Any:
-        if not isinstance(staged, np.ndarray) or not staged.nbytes:
-            return (staged if isinstance(staged, array_type) else to_device(staged, self.device)), None
+        if isinstance(staged, array_type):
+            return (staged if device_of(staged) == self.device else to_device(staged, self.device)), None
+        if not staged.nbytes:
+            return to_device(staged, self.device), None
         with on(self.device):
             # Its memory is the computing stream's, which may still use it for what lay there before.
             array = cupy.empty(staged.shape, staged.dtype)

@@ -126,9 +126,10 @@ def on_device(device: Any = None) -> Library:
 
     Raises ValueError, naming the devices there are, and NoDeviceError where a GPU cannot be used.
     """
-    library = _by_device.get(default_device() if device is None else device)
+    name = default_device() if device is None else device
+    library = _by_device.get(name) if isinstance(name, str) else None
     if library is None:
-        return _by_device[device_named(device)]
+        return _by_device[device_named(name)]
     return (stand_in.get() or NUMPY) if library is NUMPY else library
 
 
@@ -404,7 +405,7 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
                 values = values.astype(natural(values.dtype.type(0).item()))
         library, data, copy = NUMPY, values, False
         device = default_device() if device is None else device
-    if isinstance(data, np.ndarray) and type(data) is not np.ndarray:
+    if library is NUMPY and type(data) is not np.ndarray and isinstance(data, np.ndarray):
         if isinstance(data, np.ma.MaskedArray):
             raise TypeError("a tensor has no mask: fill the masked array first, data.filled(value)")
         data = np.asarray(data)  # np.matrix, memmap: the subclass would bring rules of its own

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from tensorgrad.backend import Array, get_default_dtype, is_floating
+from tensorgrad.backend import Array, beside, get_default_dtype, is_floating
 from tensorgrad.composed import composed
 from tensorgrad.ops.analytic import sqrt
 from tensorgrad.ops.arrays import arange, device_of, finfo
@@ -341,7 +341,7 @@ def batch_norm_update(
     return (
         y,
         _moved(running_mean, average, momentum),
-        _moved(running_var, _detached(variance) * (size / (size - 1)), momentum),
+        _moved(running_var, variance, momentum, size / (size - 1)),
     )
 
 
@@ -354,10 +354,12 @@ def _detached(x: Any) -> Any:
     return x.data if isinstance(x, Traced) else x
 
 
-def _moved(running: Any, batch: Any, momentum: float) -> Any:
+def _moved(running: Any, batch: Any, momentum: float, unbiased: float = 1.0) -> Any:
     """A running statistic after a batch, without a gradient: a tensor where the running one is a tensor."""
     before = _detached(running)
-    return wrapped_as(running, astype(before + (_detached(batch) - before) * momentum, before.dtype))
+    with beside(before):
+        found = _detached(batch) if unbiased == 1.0 else _detached(batch) * unbiased
+        return wrapped_as(running, astype(before + (found - before) * momentum, before.dtype))
 
 
 def instance_norm(

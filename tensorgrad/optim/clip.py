@@ -49,8 +49,9 @@ def clip_grad_norm_(
             "tensorgrad.detect_anomaly() finds the op it came from"
         )
     xp = namespace(total)
-    factor = xp.clip(max_norm / (total + 1e-6), None, 1.0)
-    if isinstance(total, np.ndarray) and factor == 1:  # a device would have to be waited for to know
+    with beside(total):
+        factor = xp.clip(max_norm / (total + 1e-6), None, 1.0)
+    if type(total) is np.ndarray and factor == 1:  # a device would have to be waited for to know
         return of_array(total)
 
     def scale(array: Any) -> None:
@@ -71,7 +72,8 @@ def _norm_of(arrays: list[Any], order: float) -> Any:
     norms = [move(settle(vector_norm(array, ord=order)), device) for array in arrays]
     widest = max((norm.dtype for norm in norms), key=lambda dtype: dtype.itemsize)
     xp = namespace(*norms)
-    return settle(vector_norm(xp.stack([xp.astype(norm, widest) for norm in norms]), ord=order))
+    with beside(norms[0]):
+        return settle(vector_norm(xp.stack([xp.astype(norm, widest) for norm in norms]), ord=order))
 
 
 def rewrite(gradients: list[Tensor], write: Callable[[Any], None]) -> None:
