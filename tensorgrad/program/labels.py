@@ -197,7 +197,8 @@ class Labels:
         """The label of a view of what comes by rows, or of something taken from it."""
         function, label, shape = node.function, self.of[first.place], first.shape or ()
         stage = self._stage(node, True)
-        if function is np.matrix_transpose or (function is np.transpose and len(shape) == 2):
+        axes = node.keywords.get("axes", node.args[1] if len(node.args) > 1 else None)
+        if function is np.matrix_transpose or (function is np.transpose and len(shape) == 2 and not _stays(axes)):
             if len(shape) > 2:
                 return Label("R", stage, label.rows) if label.kind == "R" else None
             return Label("T" if label.kind == "R" else "R", stage, label.rows)
@@ -211,16 +212,22 @@ class Labels:
         if function in (np.expand_dims, np.squeeze):
             return self._rows(node) if (node.shape or ())[:1] == shape[:1] and _axis_of(node) != 0 else None
         if function in (np.permute_dims, np.transpose):
-            axes = node.keywords.get("axes", node.args[1] if len(node.args) > 1 else None)
-            return self._rows(node) if axes and axes[0] == 0 else None
+            return self._rows(node) if _stays(axes) else None
         if function is operator.getitem:
             key = node.args[1] if isinstance(node.args[1], tuple) else (node.args[1],)
-            whole = bool(key) and ((key[0] is Ellipsis and len(shape) >= len(key)) or key[0] == slice(None))
             basic = all(each is Ellipsis or each is None or isinstance(each, (slice, int)) for each in key)
-            return self._rows(node) if whole and basic and not list(node.takes())[1:] else None
+            if not basic or not key:
+                return None
+            whole = (key[0] is Ellipsis and len(shape) >= len(key)) or key[0] == slice(None)
+            return self._rows(node) if whole and not list(node.takes())[1:] else None
         if function is np.take_along_axis and len(node.args) > 1 and self._by_rows(node.args[1]):
             return self._rows(node) if _axis_of(node) not in (0, None) else None
         return None
+
+
+def _stays(axes: Any) -> bool:
+    """Whether the first axis stays the first under such a permutation."""
+    return bool(axes) and axes[0] == 0
 
 
 def _bytes(node: Node) -> int:

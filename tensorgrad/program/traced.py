@@ -165,12 +165,16 @@ class TracedArray:
         """As ndarray's."""
         return self.trace.reduce(np.add, self, axis=axis, keepdims=keepdims)
 
-    def max(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def max(self, axis: Any = None, keepdims: bool = False, **initial: Any) -> Any:
         """As ndarray's."""
+        if initial:
+            return self.trace.call(np.max, (self,), {"axis": axis, "keepdims": keepdims, **initial})
         return self.trace.reduce(np.maximum, self, axis=axis, keepdims=keepdims)
 
-    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+    def min(self, axis: Any = None, keepdims: bool = False, **initial: Any) -> Any:
         """As ndarray's."""
+        if initial:
+            return self.trace.call(np.min, (self,), {"axis": axis, "keepdims": keepdims, **initial})
         return self.trace.reduce(np.minimum, self, axis=axis, keepdims=keepdims)
 
     def all(self, axis: Any = None, keepdims: bool = False) -> Any:

@@ -58,6 +58,7 @@ class Names:
 
     def __init__(self) -> None:
         self.values: dict[str, Any] = {"MisfitError": MisfitError, "expect": expect, "cast_into": cast_into}
+        self.values |= {"min": min, "range": range}  # which loops call, and NumPy's min is no such thing
         self._by_id: dict[int, str] = {}
         self._functions: dict[Any, str] = {}
 

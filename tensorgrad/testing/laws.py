@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from tensorgrad import backend, ops
 from tensorgrad.backend import is_inexact
+from tensorgrad.program.calls import UntraceableError
+from tensorgrad.program.effects import built
+from tensorgrad.program.reach import Reach
+from tensorgrad.program.recording import Recording
+from tensorgrad.program.writing import MisfitError, Writer
 from tensorgrad.recompute import checkpoint
 from tensorgrad.tensor import Tensor
 from tensorgrad.testing.case import Case
@@ -307,6 +314,65 @@ def replay(trial: Trial) -> None:
         same(host(first, of), host(second, of), "the second derivative through a checkpoint")
 
 
+def program(trial: Trial) -> None:
+    """As `as_a_program` says, on NumPy, in a seventh of the draws: tracing takes longer than most ops."""
+    values = trial.values()
+    if trial.device != "cpu" or not values or sum([zlib.crc32(each.tobytes()) for each in values]) % 7:
+        return
+    with suppress(UntraceableError):  # a step that no program can hold stays eager, and its answer is right
+        as_a_program(trial)
+
+
+def as_a_program(trial: Trial) -> None:
+    """A program gives the eager value and gradients, its rows in blocks of three, for other values than it was made of.
+
+    Barriers between loops and ragged last blocks so come about in small draws. Raises UntraceableError for an op that
+    no program can hold.
+    """
+    values = trial.values()
+    learns, count = trial.case.order > 0, len(values)
+    seeds = trial.directions(trial.evaluate(values)) if learns else []
+    others: list[Any] = []  # the arrays that are not differentiated
+
+    def note(array: Any) -> None:
+        others.append(trial.tensor(array))
+
+    trial.call(values, note, lambda *_, **__: None)
+
+    def step(*given: Any) -> list[Any]:
+        constants = iter(given[count + len(seeds) :])
+        results = trial.inexact(trial.call(list(given[:count]), lambda _: next(constants)))
+        found = gradients(results, given[count : count + len(seeds)], given[:count]) if learns else []
+        return [each if each is None else each.detach() for each in [*results, *found]]
+
+    def arguments(values: list[Any]) -> list[Any]:
+        return [*[leaf(each) if learns else trial.tensor(each) for each in values], *trial.seeds(seeds), *others]
+
+    leaves = arguments(values)
+    recording = Recording(step, leaves, lambda given: (given, {}), Reach({}))
+    writer = Writer(recording, block=3)
+    run = writer.function()
+
+    def agrees(at: list[Any]) -> bool:
+        fresh = arguments(at)
+        given = {id(source): fresh[source.number].data for _, source in recording.inputs}
+        try:
+            found = dict(zip(writer.outputs, run(*given.values()), strict=True))
+        except MisfitError:
+            return False
+        places = (lambda source: fresh[source.number]), (lambda source: given[id(source)])
+        for ours, theirs in zip(built(recording.template, found.__getitem__, *places), step(*fresh), strict=True):
+            if (ours is None) != (theirs is None):
+                raise AssertionError("the program and the eager step have gradients at other places")
+            if ours is not None:
+                same(ours.data, theirs.data, "the program differs from the eager step", 1e-8)
+        return True
+
+    agrees(moved(values, STEP, trial.directions(values)))  # where these take another branch, it says so
+    if not agrees(values):
+        raise AssertionError("the program does not fit the values that it was made of")
+
+
 def leaves_of(trial: Trial) -> list[Tensor]:
     return [leaf(each, trial.device) for each in trial.values()]
 
@@ -403,5 +469,6 @@ LAWS: dict[str, Callable[[Trial], None]] = {
     "kernels": kernels,
     "slices": slices,
     "replay": replay,
+    "program": program,
     "library": library,
 }
