@@ -22,23 +22,25 @@ def adam_in_one_pass(theta: Any, g: Any, m: Any, v: Any, betas: tuple[float, flo
         return of_library("adam_in_one_pass", theta, g, m, v, betas, rate, eps)
     if theta.size < fast.least or not _alike(theta, g, m, v):
         return False
-    run = fast.compiled(adam_loop, "out1 in1 out1 out1 number number number number", theta.dtype)
+    run = fast.compiled(adam_loop, "out1 in1 out1 out1" + 6 * " number", theta.dtype)
     if run is None:
         return False
     given: list[Any] = [theta, g, m, v]
     if theta.ndim != 1:  # blocks are flat
         given = [each.reshape(-1) for each in given]
-    run(*given, *betas, rate, eps)
+    # 1 - 0.999 in float32 would be 0.0010000467.
+    run(*given, betas[0], 1 - betas[0], betas[1], 1 - betas[1], rate, eps)
     return True
 
 
-def adam_loop(theta: Any, g: Any, m: Any, v: Any, beta1: Any, beta2: Any, rate: Any, eps: Any) -> None:
+def adam_loop(
+    theta: Any, g: Any, m: Any, v: Any, keep_m: Any, new_m: Any, keep_v: Any, new_v: Any, rate: Any, eps: Any
+) -> None:
     """Kingma & Ba, "Adam: a method for stochastic optimization", 2015, Algorithm 1."""
     short_vectors()
-    one = theta.dtype.type(1)
     for i in range(theta.size):
-        m[i] = beta1 * m[i] + (one - beta1) * g[i]
-        v[i] = beta2 * v[i] + (one - beta2) * g[i] * g[i]
+        m[i] = keep_m * m[i] + new_m * g[i]
+        v[i] = keep_v * v[i] + new_v * g[i] * g[i]
         theta[i] -= rate * m[i] / (math.sqrt(v[i]) + eps)
 
 
