@@ -78,6 +78,11 @@ def set_fast(wanted: bool | None) -> None:
     _wanted, least = wanted, {None: LEAST, True: 0, False: _NEVER}[wanted]
 
 
+def ready() -> bool:
+    """Whether kernels have been compiled here and may run."""
+    return _numba is not None and least < _NEVER
+
+
 def compiled(function: Callable[..., Any], kinds: str, dtype: Any, exact: bool = False) -> Callable[..., Any] | None:
     """A function as machine code for one dtype, float32 or float64; None where there is no numba.
 

@@ -31,6 +31,7 @@ class Adam(Optimizer):
     """
 
     elementwise = True
+    one_pass = True
 
     def __init__(
         self,

@@ -53,6 +53,7 @@ class Optimizer:
     """
 
     elementwise = False  # whether `update` treats each number alone, so that it may be handed blocks of parameters
+    one_pass = False  # whether `update` is compiled where that may be, so that blocks need not stay in a cache
     moments: tuple[str, ...] = ()
     numbers: Mapping[str, float] = {"step": 0}  # what else is remembered of a parameter, and how it begins
     update: Callable[..., None]
@@ -62,7 +63,7 @@ class Optimizer:
         self.state: dict[Any, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.steps = 0  # since it was made; a schedule asks whether it began after the first step
-        self._blocks = Blocks()
+        self._blocks = Blocks(self.one_pass)
         self.check(self.defaults)
         given = self._listed(params)
         if not given:
@@ -75,6 +76,8 @@ class Optimizer:
         super().__init_subclass__()
         if {"update", "decayed", "init"} & vars(cls).keys() and "elementwise" not in vars(cls):
             cls.elementwise = False
+        if "update" in vars(cls) and "one_pass" not in vars(cls):
+            cls.one_pass = False
 
     @property
     def _title(self) -> str:

@@ -65,6 +65,46 @@ def test_steps_with_it_and_without_agree(decoupled):
         np.testing.assert_array_equal(ours, again)
 
 
+@pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed (the extra `fast`)")
+@pytest.mark.numpy_only("compiled updates take NumPy arrays")
+@pytest.mark.parametrize("dtype", ["f", "d"])
+def test_where_blocks_are_cut_changes_no_bit(dtype, kernels_of_every_size):
+    """Blocks are longer once something was compiled, so the first step is cut in other places than later ones."""
+    whole, parts = _given(1001, dtype), _given(1001, dtype)
+    settings = ((0.9, 0.999), 0.1, 1e-3)
+    assert adam_in_one_pass(*whole, *settings)
+    for low, high in ((0, 3), (3, 40), (40, 77), (77, 1001)):
+        assert adam_in_one_pass(*[each[low:high] for each in parts], *settings)
+    for one, other in zip(whole, parts, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed (the extra `fast`)")
+def test_blocks_are_long_where_the_update_is_compiled(kernels_of_every_size):
+    class Own(tg.optim.Adam):
+        elementwise = True
+
+        def update(self, theta, g, state, **hyper):
+            theta -= g
+
+    assert adam_in_one_pass(*_given(5), (0.9, 0.99), 0.1, 1e-3)
+    lengths = []
+    for kind, attribute in ((tg.optim.Adam, True), (tg.optim.AdamW, True), (Own, False), (tg.optim.SGD, False)):
+        theta = tg.asarray(np.zeros(1 << 18, "f"), requires_grad=True, device="cpu")
+        optimizer = kind([theta], lr=0.1)
+        assert optimizer.one_pass == attribute
+        update = optimizer.update
+        seen = []
+        optimizer.update = lambda block, *rest, seen=seen, update=update, **hyper: (
+            seen.append(block.size),
+            update(block, *rest, **hyper),
+        )
+        theta.grad = tg.asarray(np.ones(1 << 18, "f"), device="cpu")
+        optimizer.step()
+        lengths.append(max(seen))
+    assert lengths == [1 << 18, 1 << 18, 1 << 17, 1 << 17]
+
+
 def test_what_it_is_not_for():
     """Arrays with gaps, of other dtypes, that may not be written, or of other libraries are left to the update."""
     size = fast.LEAST
