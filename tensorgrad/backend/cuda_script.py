@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tensorgrad.backend.cuda_fused import Fused
 from tensorgrad.backend.cuda_launch import BLOCKS, THREADS
+from tensorgrad.backend.cuda_programs import REDUCTIONS
 
 HEADER = "import cupy as np  # its functions have NumPy's names\nimport numpy\n"
 MAIN = """
@@ -17,10 +18,6 @@ if __name__ == "__main__":  # python this.py inputs.npz outputs.npz
     found = step(**inputs)
     numpy.savez(sys.argv[2], **{name: np.asnumpy(value) for name, value in found.items()})
 """
-# The reductions of ufuncs by the names that they have as functions.
-REDUCTIONS = {
-    "add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any",
-}  # fmt: skip
 
 
 def definition(name: str, kernel: Fused) -> str:

@@ -13,11 +13,14 @@ import numpy as np
 
 from tensorgrad.backend import memory_of, settle
 from tensorgrad.backend.buffers import release
+from tensorgrad.backend.cuda_programs import is_on_gpu
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import Source, apply, built
+from tensorgrad.program.fusion import OF_ONE_FUNCTION
 from tensorgrad.program.guards import Guards
+from tensorgrad.program.on_gpu import Lines, gpu_of, share_memory
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording, alike, overlapping
 from tensorgrad.program.traced import TracedArray, tracing
@@ -129,6 +132,25 @@ class Program:
         self.guards.forget()
 
 
+class GpuProgram(Program):
+    """One recording of a step whose arrays lie on a GPU."""
+
+    def __init__(self, recording: Recording, leaves: list[Any]) -> None:
+        super().__init__(recording, leaves)
+        arrays = [recording.array_at(source) for _, source in recording.inputs]
+        lines = Lines(recording, next(each for each in arrays if is_on_gpu(each)))
+        self.not_captured = lines.not_captured
+        self._function: Callable[..., Any] = lines
+        self._place = {node: place for place, node in enumerate(lines.outputs)}
+        self._draws: list[Any] = lines.draws
+        self._recording = None
+
+    def _check_memory(self) -> str | None:
+        if self._written and share_memory([self._array_at(source) for source in self._sources]):
+            return "an array that is written into shares its memory with another"
+        return None
+
+
 class Compiled:
     """A step, and the programs that were made of it."""
 
@@ -141,6 +163,7 @@ class Compiled:
         self.reason: str | None = None  # why the step stays eager
         self.traces = 0  # how often it was traced
         self.replays = 0  # calls that ran as a program
+        self.not_captured: str | None = None  # why its programs on a GPU are many launches, and no CUDA graph
 
     def stands_for(self) -> Callable[..., Any]:
         """The step itself, which a step that calls this one is traced through."""
@@ -184,7 +207,13 @@ class Compiled:
             roots = {getattr(self._step, "__qualname__", "step"): self._step}
             objects = [leaf for leaf in leaves if not isinstance(leaf, (Traced, np.ndarray))]
             roots.update({f"argument {place}": each for place, each in enumerate(objects)})
-            recording = Recording(self._step, leaves, lambda new: rebuilt((args, keywords), new), Reach(roots))
+            reach = Reach(roots)
+            seen = [each.data for each in (*reach.tensors.values(), *leaves) if isinstance(each, Traced)]
+            gpu = gpu_of([*seen, *reach.arrays.values()])
+            whole = True if gpu is None else OF_ONE_FUNCTION
+            again: Callable[[list[Any]], Any] = functools.partial(rebuilt, (args, keywords))
+            recording = Recording(self._step, leaves, again, reach, dry=gpu is not None, whole_kernels=whole)
+            program = Program(recording, leaves) if gpu is None else GpuProgram(recording, leaves)
         except UntraceableError as reason:
             self._failures += 1
             return self._eagerly(str(reason), args, keywords)
@@ -194,9 +223,9 @@ class Compiled:
             if self._failures >= _ATTEMPTS:
                 self.reason = recording.once
                 self._tell(recording.once)
-            return recording.result
+            return recording.result if gpu is None else self._step(*args, **keywords)
         self._failures = 0
-        self._programs.insert(0, (key, Program(recording, leaves)))
+        self._programs.insert(0, (key, program))
         del self._programs[_PROGRAMS:]
         if self.traces > 4 * _PROGRAMS and self.replays < self.traces:
             self.reason = f"{self.traces} traces served for {self.replays} calls: something changes at every call"
@@ -204,6 +233,12 @@ class Compiled:
             self._programs.clear()
         result = recording.result
         recording.forget()
+        if isinstance(program, GpuProgram):  # the trace has changed nothing
+            self.not_captured = program.not_captured
+            misfit = program.fits(leaves)
+            if misfit is not None:
+                return self._eagerly(misfit, args, keywords)
+            return program.run()
         release()  # the arrays of eager steps: a program has its own
         return result
 

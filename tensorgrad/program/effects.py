@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tensorgrad.program.calls import Node
 from tensorgrad.program.reach import Holder
 from tensorgrad.tape import OUTSIDE, SWEPT, Leaf, Record, Sweep
@@ -112,7 +110,7 @@ def apply(changes: list[Change], value_of: Callable[[Node], Any], tensor_at: Any
         if change.kind == "write":
             array, value = array_at(change.target), value_of(change.what)
             if value is not array:
-                np.copyto(array, value)
+                array[...] = value
             when = note_write(array)
             if change.target.kind == "tensor":
                 record = tensor_at(change.target).record

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.cuda_programs import is_on_gpu, is_real
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.reach import NOTES, VALUES, Holder, Reach
 from tensorgrad.tape import Leaf, Traced
@@ -35,11 +36,11 @@ def number_kind(value: Any) -> Any:
 def tensor_key(tensor: Any) -> Any:
     """What a program rests on of a tensor besides its values. None for one that came from elsewhere's tape."""
     record, data = tensor.record, tensor.data
-    if type(data) is not np.ndarray or (record is not None and type(record) is not Leaf):
+    if (type(data) is not np.ndarray and not is_on_gpu(data)) or (record is not None and type(record) is not Leaf):
         return None
     if record is not None and record.hooks:
         return None
-    return (type(tensor), data.shape, data.dtype, record is not None)
+    return (type(tensor), type(data), data.shape, data.dtype, record is not None)
 
 
 def _is_fixed(tensor: Any) -> bool:
@@ -67,7 +68,7 @@ class Guards:
         order = {key: place for place, key in enumerate(reach.tensors)}
         arrays = {key: place for place, key in enumerate(reach.arrays)}
         self.keys = [tensor_key(each) for each in reach.tensors.values()]
-        self.array_keys = [(each.shape, each.dtype) for each in reach.arrays.values()]
+        self.array_keys = [(type(each), each.shape, each.dtype) for each in reach.arrays.values()]
         if None in self.keys:
             lost = list(reach.tensors.values())[self.keys.index(None)]
             raise UntraceableError(
@@ -84,7 +85,7 @@ class Guards:
                 if isinstance(value, Traced):
                     self.slots.append((holder, key, order[id(value)], _is_fixed(value)))
                     held.add(id(value))
-                elif isinstance(value, np.ndarray):
+                elif is_real(value):
                     self.array_slots.append((holder, key, arrays[id(value)]))
                 elif (id(holder.thing), key) in reach.numbers and number_kind(value) is not None:
                     self.numbers.append((holder, key, number_kind(value)))
@@ -149,7 +150,7 @@ class Guards:
             return "two tensors have become one"
         for tensor, key in zip(tensors, self.keys, strict=True):
             if not isinstance(tensor, Traced) or tensor_key(tensor) != key:
-                return f"a tensor has another shape, dtype or requires_grad than {key[1]}, {key[2]}, {key[3]}"
+                return f"a tensor has another shape, dtype or requires_grad than {key[2]}, {key[3]}, {key[4]}"
         self.tensors = tensors
         return None
 
@@ -161,8 +162,8 @@ class Guards:
                 return f"{holder.place(key)} is another array than at its other places"
             arrays[place] = found
         for array, key in zip(arrays, self.array_keys, strict=True):
-            if type(array) is not np.ndarray or (array.shape, array.dtype) != key:
-                return f"an array has another shape or dtype than {key[0]}, {key[1]}"
+            if not is_real(array) or (type(array), array.shape, array.dtype) != key:
+                return f"an array has another shape or dtype than {key[1]}, {key[2]}"
         if len({id(each) for each in arrays}) != len(arrays):
             return "two arrays have become one"
         self.arrays = arrays

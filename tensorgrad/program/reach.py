@@ -32,6 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tensorgrad.backend.cuda_programs import is_real
 from tensorgrad.definition import Op
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.traced import Number, TracedArray
@@ -144,7 +145,7 @@ class Reach:
     def _visit(self, thing: Any, path: str) -> None:
         if isinstance(thing, Traced):
             self._tensor(thing, path)
-        elif isinstance(thing, np.ndarray):
+        elif is_real(thing):
             if thing.dtype.kind not in "biufc":
                 raise UntraceableError(f"{path} is an array of {thing.dtype}")
             self.arrays[id(thing)] = thing

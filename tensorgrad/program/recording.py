@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tensorgrad.backend import memory_of, stand_in
+from tensorgrad.backend import memory_of, stand_in, to_numpy
+from tensorgrad.backend.cuda_programs import is_real
 from tensorgrad.backend.parameter_blocks import steps_seen
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
@@ -129,7 +130,7 @@ class Recording:
     def _input(self, array: Any, source: Source) -> TracedArray:
         known = self._traced.get(id(array))
         if known is None:
-            traced = self.trace.input(array)
+            traced = self.trace.input(array if isinstance(array, np.ndarray) else to_numpy(array))
             self.inputs.append((traced.node, source))
             known = self._traced[id(array)] = (traced, array, source)
             self._real[id(traced)] = array
@@ -147,7 +148,7 @@ class Recording:
                 leaves[place] = self._input(leaf, Source("argument", place))
         for holder in self._reach.holders:
             for key, value in holder.before.items():
-                if isinstance(value, np.ndarray):
+                if is_real(value):
                     if holder.kind == "sequence" and isinstance(holder.thing, tuple):
                         raise UntraceableError(f"{holder.place(key)} is an ndarray in a tuple; make it a tensor")
                     holder.put(key, self._traced[id(value)][0])
@@ -184,6 +185,7 @@ class Recording:
 
         again.__name__ = draw.__name__
         array = drawn.data
+        array = array if isinstance(array, np.ndarray) else to_numpy(array)
         drawn.data = self.trace.drawn(again, array, (generator, draw, args, keywords))
         if self._dry:
             self.drawn[drawn.data.node.place] = array
@@ -200,7 +202,7 @@ class Recording:
             if traced.version:
                 if id(array) in shared:
                     raise UntraceableError(f"it writes into memory, of shape {array.shape}, that two arrays share")
-                if not array.flags.writeable:
+                if not getattr(array.flags, "writeable", True):
                     raise UntraceableError(f"it writes into an array of shape {array.shape} that is read-only")
                 self.changes.append(Change("write", source, None, self._value(traced, memories)))
         for tensor, source in self._tensors.values():

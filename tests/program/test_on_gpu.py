@@ -1,0 +1,163 @@
+"""Programs whose arrays lie on a GPU, here on a card that is made of host memory and refuses ndarrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn
+from tensorgrad.backend import NUMPY, Library, default_device, libraries
+from tensorgrad.program import on_gpu
+from tests.cuda_on_cpu import on_cpu
+
+__all__ = ["on_cpu"]
+pytestmark = pytest.mark.skipif(default_device() == "strict", reason="programs are traced on ndarrays")
+
+
+class Card(np.ndarray):
+    """An array on the card."""
+
+
+def there(value: Any) -> Any:
+    """Results as arrays on the card."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(there, value))
+    return np.asarray(value).view(Card) if isinstance(value, (np.ndarray, np.generic)) else value
+
+
+class Functions:
+    """NumPy's functions, which take no ndarray of the host's, and give none."""
+
+    def __init__(self, module: Any = np) -> None:
+        self.called: list[str] = []
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        function = getattr(self._module, name)
+        if isinstance(function, ModuleType):
+            return Functions(function)
+
+        def call(*args: Any, **keywords: Any) -> Any:
+            self.called.append(name)
+            for each in (*args, *keywords.values()):
+                assert not isinstance(each, np.ndarray) or type(each) is Card, f"{name} was given an ndarray"
+            return there(function(*args, **keywords))
+
+        return call
+
+
+@pytest.fixture
+def card(monkeypatch: pytest.MonkeyPatch, on_cpu: Any) -> Functions:
+    functions = Functions()
+    library = Library(
+        "cupy", "cuda:0", Card, NUMPY.namespace, lambda array: np.array(array).view(Card),
+        lambda array: np.array(array), NUMPY.memory, ("cuda:0",), lambda array: "cuda:0",
+        lambda array, device: np.array(array).view(Card), lambda array: nullcontext(),
+    )  # fmt: skip
+    monkeypatch.setitem(libraries._by_type, Card, library)
+    monkeypatch.setitem(libraries._by_device, "cuda:0", library)
+    monkeypatch.setattr(on_gpu, "functions_for", lambda array: functions)
+    return functions
+
+
+def moved(tensor: Any) -> Any:
+    tensor.data = there(np.array(tensor.data))
+    return tensor
+
+
+def training(optimizer: Callable[..., Any], on_card: bool) -> tuple[Any, Callable[..., Any], list[Any]]:
+    tg.manual_seed(0)
+    model = nn.Sequential(nn.Linear(5, 5), nn.GELU(), nn.Linear(5, 5))
+    rng = np.random.default_rng(0)
+    batches = [tg.asarray(rng.normal(size=(4, 5)), dtype=tg.float32) for _ in range(4)]
+    if on_card:
+        for each in (*model.parameters(), *batches):
+            moved(each)
+    chosen = optimizer(model.parameters())
+
+    def step(x: Any, y: Any) -> Any:
+        chosen.zero_grad()
+        loss = tg.mse_loss(model(x), y)
+        loss.backward()
+        chosen.step()
+        return loss
+
+    return model, step, batches
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam"])
+def test_a_training_on_the_card_is_the_eager_one(name: str, card: Functions) -> None:
+    options = {"lr": 0.05, "momentum": 0.9} if name == "SGD" else {"lr": 0.05}
+    make = lambda parameters: getattr(tg.optim, name)(parameters, **options)  # noqa: E731
+    model, step, batches = training(make, False)
+    expected = [float(step(batches[place], batches[place - 1]).item()) for place in range(4)]
+    twin, other, cards = training(make, True)
+    compiled = tg.compile(other)
+    found = [compiled(cards[place], cards[place - 1]) for place in range(4)]
+    assert (compiled.reason, compiled.traces, compiled.replays) == (None, 2, 2)
+    assert all(type(each.data) is Card for each in (*found, *twin.parameters()))
+    np.testing.assert_allclose([float(each.data) for each in found], expected, rtol=1e-4)
+    for one, two in zip(twin.parameters(), model.parameters(), strict=True):
+        np.testing.assert_allclose(np.asarray(one.data), two.numpy(), rtol=1e-3, atol=1e-5)
+    assert "matmul" in card.called
+    assert "multiply" not in card.called  # elementwise functions are kernels
+    assert "its products (matmul) are cuBLAS's" in compiled.not_captured
+
+
+def test_a_result_is_not_written_over_by_the_next_call(card: Functions) -> None:
+    compiled = tg.compile(lambda x: tg.exp(x) + 1)
+    first = compiled(moved(tg.zeros(3)))
+    second = compiled(moved(tg.ones(3)))
+    assert compiled.replays == 1
+    np.testing.assert_allclose(np.asarray(first.data), np.full(3, 2.0))
+    np.testing.assert_allclose(np.asarray(second.data), np.full(3, np.e + 1), rtol=1e-6)
+
+
+def test_a_program_of_the_host_is_none_of_the_card(card: Functions) -> None:
+    compiled = tg.compile(lambda x: (x * 2).sum())
+    assert type(compiled(tg.ones(3)).data) is np.ndarray
+    assert type(compiled(moved(tg.ones(3))).data) is Card
+    assert compiled.traces == 2
+
+
+def test_what_cannot_run_there_runs_eagerly_and_says_why(card: Functions) -> None:
+    here, beyond = tg.ones(3), moved(tg.ones(3))
+
+    def mixed(x: Any) -> Any:
+        return x * 2, here * 2
+
+    with pytest.warns(tg.CompileWarning, match="it sees arrays on cpu and cuda:0"):
+        tg.compile(mixed)(beyond)
+
+
+def test_what_is_drawn_is_drawn_anew_in_each_call(card: Functions) -> None:
+    generator, twin = tg.random.Generator(3), tg.random.Generator(3)
+    compiled = tg.compile(lambda x: tg.dropout(x, 0.5, True, generator=generator) + 0.0)
+    for _ in range(3):
+        found = compiled(moved(tg.ones(20)))
+        np.testing.assert_array_equal(
+            np.asarray(found.data), tg.dropout(tg.ones(20), 0.5, True, generator=twin).numpy()
+        )
+    assert compiled.replays == 2
+
+
+def test_batches_of_products_and_what_selects(card: Functions) -> None:
+    def step(x: Any, labels: Any) -> Any:
+        scores = x @ tg.matrix_transpose(x)
+        return tg.concat([scores[0], tg.take(scores[1], labels, axis=0)], axis=0).max(axis=1), tg.linalg.det(scores)
+
+    rng = np.random.default_rng(0)
+    x, labels = tg.asarray(rng.normal(size=(2, 3, 4)), dtype=tg.float64), tg.asarray([2, 0])
+    expected = [each.numpy() for each in step(x, labels)]
+    compiled = tg.compile(step)
+    for _ in range(2):
+        found = compiled(moved(x.detach()), moved(labels.detach()))
+        for one, two in zip(found, expected, strict=True):
+            np.testing.assert_allclose(np.asarray(one.data), two, rtol=1e-9)
+    assert (compiled.reason, compiled.replays) == (None, 1)
