@@ -10,6 +10,7 @@ from tensorgrad.backend import cuda_normalization_kernels as cuda_normalization_
 from tensorgrad.backend import cuda_pooling_kernels as cuda_pooling_kernels
 from tensorgrad.backend import cuda_product_kernels as cuda_product_kernels
 from tensorgrad.backend import cuda_random_kernels as cuda_random_kernels
+from tensorgrad.backend import cuda_sampling_kernels as cuda_sampling_kernels
 from tensorgrad.backend import cuda_softmax_kernels as cuda_softmax_kernels
 from tensorgrad.backend import cuda_update_kernels as cuda_update_kernels
 from tensorgrad.backend import cuda_window_kernels as cuda_window_kernels

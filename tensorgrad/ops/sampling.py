@@ -6,7 +6,6 @@ how two sizes lie upon each other: with it the middles of the outermost pixels c
 
 from __future__ import annotations
 
-from functools import lru_cache
 from itertools import product
 from math import floor as whole
 from math import prod
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.backend.stretch_taps import Stretch, cubic_weights, taps_back, taps_of
 from tensorgrad.ops.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from tensorgrad.ops.arrays import arange, device_of, isdtype, zeros
 from tensorgrad.ops.elementwise import abs, asarray, astype, clip, floor, isfinite, round, where
@@ -24,103 +24,10 @@ from tensorgrad.ops.shape import concat, expand_dims, permute_dims, reshape
 from tensorgrad.ops.windows import Size, Sizes, per_axis
 from tensorgrad.primitive import op
 
-Stretch = tuple[str, int, int, float, bool]  # rule, pixels before, pixels after, pixels before per pixel after, align
-Taps = tuple[Any, Any]  # for each pixel after: the places it reads, and their weights; both (after, taps)
-
 RULES = {"nearest": 0, "nearest-exact": 0, "linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3, "area": 0}
-CUBIC = -0.75  # the free parameter of Keys, 1981, eq. 15, as PyTorch and OpenCV choose it
-SMOOTH_CUBIC = -0.5  # the same with antialias, as PyTorch and Pillow choose it
 
 
 # ── another size, axis by axis ──────────────────────────────────────────────────────────────────────────────
-
-
-@lru_cache(maxsize=256)
-def _taps(stretch: Stretch) -> Taps:
-    """What each pixel reads when an axis is stretched."""
-    rule, before, after, step, align_corners = stretch
-    pixels = np.arange(after)
-    if rule.startswith("smooth"):
-        return _smooth_taps(stretch)
-    if rule.startswith("nearest"):
-        offset = 0.5 if rule == "nearest-exact" else 0.0
-        # In integers where the step is a ratio of sizes: (i + 0) * n / m in floating point may fall short of a pixel.
-        ratio = step == before / after
-        doubled = 2 * pixels + int(2 * offset)
-        places = doubled * before // (2 * after) if ratio else np.floor((pixels + offset) * step).astype(np.int64)
-        return np.minimum(places, before - 1)[:, None], np.ones((after, 1))
-    if align_corners:
-        positions = pixels * ((before - 1) / (after - 1) if after > 1 else 0.0)
-    else:
-        positions = (pixels + 0.5) * step - 0.5
-    if rule == "linear":
-        positions = np.clip(positions, 0, before - 1)
-        low = np.floor(positions).astype(np.int64)
-        t = positions - low
-        # On a pixel both taps are that pixel, half and half: a weight of 0 would make NaN of an infinite neighbour.
-        high = low + (t > 0)
-        t = np.where(t > 0, t, 0.5)
-        return np.stack([low, high], 1), np.stack([1 - t, t], 1)
-    low = np.floor(positions).astype(np.int64)
-    places = np.clip(low[:, None] + np.arange(-1, 3), 0, before - 1)
-    return places, np.stack(_cubic_weights(positions - low), axis=1)
-
-
-def _near(d: Any, a: float) -> Any:
-    """What a pixel weighs at a distance up to 1.   Keys, 1981, eq. 15"""
-    return ((a + 2) * d - (a + 3)) * d * d + 1
-
-
-def _far(d: Any, a: float) -> Any:
-    """What a pixel weighs at a distance from 1 to 2."""
-    return ((d - 5) * d + 8) * d * a - 4 * a
-
-
-def _cubic_weights(t: Any) -> list[Any]:
-    """What the pixels at -1, 0, 1 and 2 weigh at a position t in [0, 1)."""
-    return [_far(1 + t, CUBIC), _near(t, CUBIC), _near(1 - t, CUBIC), _far(2 - t, CUBIC)]
-
-
-def _smooth_taps(stretch: Stretch) -> Taps:
-    """Taps of an axis that is made smaller: the kernel is made as wide as a new pixel, and its weights sum to 1."""
-    rule, before, after, step, align_corners = stretch
-    if align_corners:
-        step = (before - 1) / (after - 1) if after > 1 else 0.0
-    width = max(step, 1.0)
-    radius = width * (2.0 if rule == "smooth cubic" else 1.0)
-    centres = (np.arange(after) + 0.5) * step
-    first = np.maximum((centres - radius + 0.5).astype(np.int64), 0)
-    ends = np.minimum((centres + radius + 0.5).astype(np.int64), before)
-    places = first[:, None] + np.arange(max(1, (ends - first).max()))
-    distances = np.abs(places + 0.5 - centres[:, None]) / width
-    if rule == "smooth cubic":
-        weights = np.where(distances <= 1, _near(distances, SMOOTH_CUBIC), _far(distances, SMOOTH_CUBIC))
-    else:
-        weights = 1 - distances
-    weights = np.where((places < ends[:, None]) & (distances < radius / width), weights, 0.0)
-    weights = weights / weights.sum(axis=1, keepdims=True)
-    # No tap weighs 0, which would make NaN of an infinite pixel: those that would share the heaviest one.
-    heaviest = np.argmax(np.abs(weights), axis=1)[:, None]
-    shares = (weights == 0) | (np.arange(places.shape[1]) == heaviest)
-    split = np.take_along_axis(weights, heaviest, axis=1) / shares.sum(axis=1, keepdims=True)
-    return np.where(shares, np.take_along_axis(places, heaviest, axis=1), places), np.where(shares, split, weights)
-
-
-@lru_cache(maxsize=256)
-def _taps_back(stretch: Stretch) -> Taps:
-    """What each pixel before is read by: the taps of the adjoint, rows made equally long by weights of 0."""
-    places, weights = _taps(stretch)
-    size = stretch[1]
-    readers = np.repeat(np.arange(places.shape[0]), places.shape[1])[weights.reshape(-1) != 0]
-    read, values = places[weights != 0], weights[weights != 0]
-    order = np.argsort(read, kind="stable")
-    readers, read, values = readers[order], read[order], values[order]
-    counts = np.bincount(read, minlength=size)
-    rank = np.arange(read.size) - (np.cumsum(counts) - counts)[read]
-    back, back_weights = np.zeros((size, max(1, counts.max())), np.int64), np.zeros((size, max(1, counts.max())))
-    back[read[rank == 0]] = readers[rank == 0][:, None]  # a weight of 0 stands on a place that is read anyway
-    back[read, rank], back_weights[read, rank] = readers, values
-    return back, back_weights
 
 
 @op(linear=True)
@@ -129,7 +36,7 @@ def stretch_axis(xp: Any, x: Array, axis: int, stretch: Stretch, adjoint: bool) 
 
     adjoint: the way back, m to n. Both read and add; nothing is scattered, so the order of a sum never changes.
     """
-    places, weights = (_taps_back if adjoint else _taps)(stretch)
+    places, weights = (taps_back if adjoint else taps_of)(stretch)
     along = (len(places), *[1] * (len(x.shape) - axis - 1))
     total: Any = None
     for tap in range(places.shape[1]):
@@ -330,7 +237,7 @@ def _nodes(coordinate: Any, size: int, mode: str, padding_mode: str, align_corne
     else:
         position = clip(position, -3.0, size + 2.0)  # further out all four pixels are one, or zero
     low = floor(array_of(position))
-    weights = _cubic_weights(position - low)
+    weights = cubic_weights(position - low)
     # The four places are brought inside, not the position: beyond an end the kernel goes on over what is there.
     places = [low + float(step) for step in range(-1, 3)]
     if padding_mode != "zeros":
