@@ -8,19 +8,28 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.kernels import ops_with_kernels
 from tensorgrad.backend.libraries import library_of
 
 # The reductions of ufuncs by the names that they have as functions.
 REDUCTIONS = {
     "add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any",
 }  # fmt: skip
-PRODUCTS = frozenset({"matmul", "dot", "einsum", "tensordot", "vecdot", "inner", "outer"})
+PRODUCTS = frozenset({
+    "matmul", "linear", "dot", "einsum", "tensordot", "vecdot", "inner", "outer", "correlate_windows",
+    "correlate_windows_x", "correlate_windows_weight",
+})  # fmt: skip
 
 
 def is_on_gpu(value: Any) -> bool:
     """Whether it is an array on a GPU."""
     library = library_of(value)
     return library is not None and library.device.startswith("cuda")
+
+
+def kept_whole() -> frozenset[str]:
+    """The ops that a GPU has a kernel of its own for: a program calls it."""
+    return ops_with_kernels("cupy")
 
 
 def is_real(value: Any) -> bool:
@@ -49,12 +58,21 @@ def why_not_captured(functions: Sequence[str], numbers: bool) -> str:
     products = sorted(PRODUCTS.intersection(functions))
     if products:
         return (
-            f"its products ({', '.join(products)}) are cuBLAS's, which CuPy refuses to call while a graph is captured "
-            "(CuPy issue 6290)"
+            f"its products ({', '.join(products)}) go through cuBLAS, which CuPy refuses to call while a graph is "
+            "captured (CuPy issue 6290)"
         )
     if numbers:
         return "numbers that it reads at each call are arguments of its kernels, and a graph would hold on to them"
     return "it makes arrays as it goes, and a graph needs them where they were"
 
 
-__all__ = ["PRODUCTS", "REDUCTIONS", "counterpart", "functions_for", "is_on_gpu", "is_real", "why_not_captured"]
+__all__ = [
+    "PRODUCTS",
+    "REDUCTIONS",
+    "counterpart",
+    "functions_for",
+    "is_on_gpu",
+    "is_real",
+    "kept_whole",
+    "why_not_captured",
+]

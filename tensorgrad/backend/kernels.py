@@ -47,6 +47,11 @@ def kernels_of(name: str, composition: Callable[..., Any] | None = None) -> dict
     return found
 
 
+def ops_with_kernels(library: str) -> frozenset[str]:
+    """The names of the ops that have a kernel for a library."""
+    return frozenset([name for name, found in _table.items() if library in found])
+
+
 def _completed(own: Callable[..., Any], composition: Callable[..., Any]) -> Callable[..., Any]:
     if not getattr(own, "picky", False):
         return own

@@ -13,7 +13,7 @@ import numpy as np
 
 from tensorgrad.backend import memory_of, settle
 from tensorgrad.backend.buffers import release
-from tensorgrad.backend.cuda_programs import is_on_gpu
+from tensorgrad.backend.cuda_programs import is_on_gpu, kept_whole
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
@@ -210,7 +210,7 @@ class Compiled:
             reach = Reach(roots)
             seen = [each.data for each in (*reach.tensors.values(), *leaves) if isinstance(each, Traced)]
             gpu = gpu_of([*seen, *reach.arrays.values()])
-            whole = True if gpu is None else OF_ONE_FUNCTION
+            whole = True if gpu is None else OF_ONE_FUNCTION | kept_whole()
             again: Callable[[list[Any]], Any] = functools.partial(rebuilt, (args, keywords))
             recording = Recording(self._step, leaves, again, reach, dry=gpu is not None, whole_kernels=whole)
             program = Program(recording, leaves) if gpu is None else GpuProgram(recording, leaves)
