@@ -109,7 +109,8 @@ def note_write(array: Any) -> int:
     """Remember that an array was written in place, for the tapes that keep it or a view of it. Returns the time."""
     memory = memory_of(array)
     key, when = id(memory), tick()
-    _written[key] = (ref(memory, lambda _: _written.pop(key, None)), when)
+    known = _written.get(key)
+    _written[key] = (known[0] if known is not None else ref(memory, lambda _: _written.pop(key, None)), when)
     _latest[0] = when
     return when
 

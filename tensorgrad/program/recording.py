@@ -20,7 +20,7 @@ from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply,
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
 from tensorgrad.program.reach import VALUES, Holder, Reach
-from tensorgrad.program.traced import Number, Trace, TracedArray, tracing
+from tensorgrad.program.traced import Later, Number, Trace, TracedArray, tracing
 from tensorgrad.program.updates import UpdateWatcher
 from tensorgrad.random import Generator, default_generator, draws_seen
 from tensorgrad.tape import Fan, Leaf, Sweep, Traced
@@ -99,6 +99,9 @@ class Recording:
             for generator, state in self._states.values():
                 generator.set_state(state)
             return None
+        for update in self.trace.put_off:
+            update.make()
+        self.values = {node: each.compute() if type(each) is Later else each for node, each in self.values.items()}
         apply(self.changes, self.values.__getitem__, self.tensor_at, self.array_at)
         return built(self.template, self.values.__getitem__, self.tensor_at, self.array_at)
 
@@ -275,8 +278,9 @@ class Recording:
     def _value(self, traced: TracedArray, written: Container[int] = ()) -> Node:
         """The node of a value; a copy is kept of one that looks into memory which the changes may write into."""
         self.trace.check(traced)
-        value = traced.value
-        self.values[traced.node] = value.copy() if id(memory_of(value)) in written else value
+        value = traced.held
+        shared = type(value) is not Later and id(memory_of(value)) in written
+        self.values[traced.node] = value.copy() if shared else value
         return traced.node
 
     def _made(self, tensor: Any, path: str) -> Any:

@@ -25,18 +25,34 @@ from tensorgrad.tape import current
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
 
 
-class TracedArray:
-    """An array that is being traced. `node` is the line its present value comes from."""
+class Later:
+    """In the place of a value: what it will be, and how to compute it where somebody looks at it."""
 
-    __slots__ = ("__weakref__", "base", "node", "seen", "trace", "value", "version")
+    __slots__ = ("compute", "dtype", "shape")
+
+    def __init__(self, shape: tuple[int, ...], dtype: Any, compute: Callable[[], Any]) -> None:
+        self.shape, self.dtype, self.compute = shape, dtype, compute
+
+
+class TracedArray:
+    """An array that is being traced. `node` is the line its present value comes from, `held` the value, or a `Later`."""
+
+    __slots__ = ("__weakref__", "base", "held", "node", "seen", "trace", "version")
 
     def __init__(self, trace: Trace, node: Node, value: Any, base: TracedArray | None = None) -> None:
-        self.trace, self.node, self.value, self.base = trace, node, value, base
+        self.trace, self.node, self.held, self.base = trace, node, value, base
         self.version = 0  # how often it was written into
         self.seen = 0 if base is None else base.version  # which version of its base a view looks at
 
-    shape = property(lambda self: self.value.shape)
-    dtype = property(lambda self: self.value.dtype)
+    @property
+    def value(self) -> Any:
+        """The value, computed now where it was not."""
+        if type(self.held) is Later:
+            self.held = self.held.compute()
+        return self.held
+
+    shape = property(lambda self: self.held.shape)
+    dtype = property(lambda self: self.held.dtype)
     ndim = property(lambda self: self.value.ndim)
     size = property(lambda self: self.value.size)
     itemsize = property(lambda self: self.value.itemsize)
@@ -128,14 +144,14 @@ class TracedArray:
             raise UntraceableError(f"a result of shape {result.shape} was written into an array of shape {self.shape}")
         if result.dtype != self.dtype:
             result = self.trace.call(cast, (result, self.dtype))
-        self._write(result.node, result.value)
+        self._write(result.node, result.held)
         return self
 
     def _write(self, node: Node, value: Any) -> None:
         if self.base is not None:
             raise UntraceableError(f"a view of shape {self.shape} was written into")
         self.trace.check(self)
-        self.node, self.value = node, value
+        self.node, self.held = node, value
         self.version += 1
 
     def __invert__(self) -> Any:
@@ -330,6 +346,7 @@ class Trace:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.put_off: list[Any] = []  # updates that have to be made when all has ended well
         self._thread = get_ident()
 
     def add(self, kind: str, function: Any = None, args: Any = (), keywords: Any = None, value: Any = None) -> Node:

@@ -6,6 +6,7 @@ import itertools
 import operator
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar, copy_context
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ import numpy as np
 from tensorgrad.backend import stand_in
 from tensorgrad.backend.parameter_blocks import Blocks, Change, Watcher, fits, is_plain, steps_seen
 from tensorgrad.program.calls import Node, UntraceableError, mapped
-from tensorgrad.program.traced import Number, Trace, TracedArray, tracing
+from tensorgrad.program.layouts import layout_of
+from tensorgrad.program.traced import Later, Number, Trace, TracedArray, tracing
 from tensorgrad.random import draws_seen
 
 Arrays = tuple[Any, ...]
@@ -55,6 +57,11 @@ class Update:
     def __call__(self, arrays: Arrays, gradients: Arrays, moments: Arrays, numbers: Arrays) -> Arrays:
         """What becomes of the arrays of parameters and of the moments."""
         arrays, moments = tuple([each.copy() for each in arrays]), tuple([each.copy() for each in moments])
+        self.change(arrays, gradients, moments, numbers)
+        return (*arrays, *moments)
+
+    def change(self, arrays: Arrays, gradients: Arrays, moments: Arrays, numbers: Arrays) -> None:
+        """Change arrays of parameters, and moments, of which nobody else knows."""
         hypers, counts = self._filled(numbers)
         left = iter(moments)
         states: list[dict[str, Any]] = [{name: next(left) for name in names} for names in self._moments]
@@ -64,7 +71,7 @@ class Update:
         for state, count in zip(states, counts, strict=True):
             if any(state[name] != value for name, value in count.items()):
                 raise UntraceableError("an optimizer's update() changed a number that it remembers")
-        return (*arrays, *self._moments_in(states))
+        self._bring_back(moments, states)
 
     def in_place(self, arrays: Arrays, gradients: Arrays, moments: Arrays, numbers: Arrays) -> None:
         """Change the arrays of parameters, and the moments."""
@@ -78,7 +85,10 @@ class Update:
         for state, count in zip(self._states, counts, strict=True):
             state.update(count)
         self._step(self._blocks, arrays, gradients, self._states, hypers)
-        for moment, now in zip(moments, self._moments_in(self._states), strict=True):
+        self._bring_back(moments, self._states)
+
+    def _bring_back(self, moments: Arrays, states: list[Any]) -> None:
+        for moment, now in zip(moments, self._moments_in(states), strict=True):
             if now is not moment:  # the blocks have put it together with others'
                 np.copyto(moment, now)
 
@@ -128,16 +138,56 @@ class UpdateWatcher(Watcher):
         arrays = tuple([change.array for change in changes])
         moments = tuple([value for change in changes for value in change.state.values() if _is_array(value)])
         args = (arrays, tuple([change.g for change in changes]), moments, tuple(function.numbers))
-        results = copy_context().run(self._write_down, function, args)
-        for target, result in zip((*arrays, *moments), results, strict=True):
-            target.become(result)
+        node = self._trace.add("call", function, mapped(args, (TracedArray, Number), self._trace.lower))
+        pending = _Pending(function, mapped(args, (TracedArray, Number), lambda each: each.value))
+        if not _may_wait(apply, arrays, moments):
+            pending.result(0)
+        for place, target in enumerate((*arrays, *moments)):
+            part = self._trace.add("part", operator.getitem, (node, place))
+            part.shape, part.dtype, part.layout = target.shape, target.dtype, layout_of(target.value)
+            value = Later(target.shape, target.dtype, partial(pending.result, place))
+            target.become(TracedArray(self._trace, part, value))
+        self._trace.put_off.append(pending)
 
-    def _write_down(self, function: Update, args: Any) -> Any:
-        """In a context of its own, where nobody looks on: the blocks get arrays and numbers."""
+
+def _may_wait(apply: Any, arrays: Arrays, moments: Arrays) -> bool:
+    """Whether an update may be made in place at the end of the run: of arrays from before it, by what raises nothing."""
+    ours = type(getattr(apply, "__self__", None)).__module__.startswith("tensorgrad.")
+    kept = all(each.node.kind == "input" for each in arrays)
+    return ours and kept and all(each.node.kind in ("input", "call") for each in moments)
+
+
+class _Pending:
+    """An update with its arguments: its results are computed where somebody looks at one, else made in place."""
+
+    def __init__(self, update: Update, args: Any) -> None:
+        self._update, self._args = update, args
+        self._results: Arrays | None = None
+
+    def result(self, place: int) -> Any:
+        """One of the results."""
+        if self._results is None:
+            self._results = _unwatched(self._update, *self._args)
+        return self._results[place]
+
+    def make(self) -> None:
+        """Change the arrays themselves, unless there are results already."""
+        if self._results is None:
+            arrays, _, moments, _ = self._args
+            _unwatched(self._update.change, *self._args)
+            self._results = (*arrays, *moments)
+
+
+def _unwatched(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function where nobody looks on: the blocks get arrays and numbers."""
+
+    def call() -> Any:
         watching: tuple[ContextVar[Any], ...] = (tracing, stand_in, draws_seen, steps_seen)
         for each in watching:
             each.set(None)
-        return self._trace.call(function, args)
+        return function(*args)
+
+    return copy_context().run(call)
 
 
 def updated_by(node: Node) -> Node | None:

@@ -147,3 +147,27 @@ def test_two_steps_of_one_optimizer_follow_each_other() -> None:
     for mine, theirs in zip(found, expected, strict=True):
         np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-6)
     assert compiled.replays == 2
+
+
+@pytest.mark.parametrize("looks", [False, True], ids=["nobody looks", "the step looks"])
+def test_a_traced_step_is_made_in_place_where_nobody_looks_at_it(looks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    plain = Update.__call__
+
+    def noted(self: Any, *args: Any) -> Any:
+        called.append(args)
+        return plain(self, *args)
+
+    monkeypatch.setattr(Update, "__call__", noted)
+    worlds = [world(KINDS["adamw"]) for _ in range(2)]
+    steps = [lambda x, s=step, w=weights: (s(x), w[0].sum() if looks else w[0].ndim)[0] for step, weights, _ in worlds]
+    arrays = [each.data for each in worlds[1][1]]
+    compiled = tg.compile(steps[1])
+    for _ in range(2):
+        steps[0](tg.ones(()))
+        compiled(tg.ones(()))
+    assert (compiled.traces, compiled.replays) == (2, 0)
+    assert len(called) == (2 if looks else 0)
+    assert all(each.data is array for each, array in zip(worlds[1][1], arrays, strict=True))
+    for mine, theirs in zip(worlds[1][1], worlds[0][1], strict=True):
+        np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
