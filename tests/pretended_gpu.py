@@ -21,7 +21,8 @@ import numpy as np
 import pytest
 
 from tensorgrad import backend
-from tensorgrad.backend import libraries
+from tensorgrad.backend import index_flag, libraries
+from tensorgrad.backend.parameter_blocks import joinings
 from tensorgrad.primitive import registry
 
 COUNT = 2
@@ -223,6 +224,8 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         monkeypatch.setattr(libraries, table, plain)
     for op in registry.values():
         monkeypatch.delitem(op.kernels, "cupy", raising=False)
+    monkeypatch.setattr(index_flag, "_flags", {})
+    monkeypatch.delitem(joinings, "cupy", raising=False)
     for table in [each for each in backend.kernels.__dict__["_table"].values() if "cupy" in each]:
         monkeypatch.delitem(table, "cupy")
     yield module

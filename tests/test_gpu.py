@@ -244,3 +244,42 @@ def test_arrays_of_others_are_taken_from_a_gpu(pretended_gpu):
 @pytest.mark.parametrize("case", [each for each in CASES if each.definition is not None][::12], ids=str)
 def test_laws_hold_through_the_way_to_a_gpu(case, pretended_gpu):
     run_case(case, "cuda:0", draws=2, shrink=False)
+
+
+def test_a_step_on_a_gpu_waits_for_nothing(pretended_gpu, monkeypatch):
+    model = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)).to("cuda")
+    adam = tg.optim.Adam(model.parameters(), lr=0.01)
+    x, y = tg.ones((6, 4), device="cuda"), tg.asarray([0, 1, 2, 0, 1, -100], device="cuda")
+    asked = []
+    waits = pretended_gpu.cupy.asnumpy
+    monkeypatch.setattr(pretended_gpu.cupy, "asnumpy", lambda array: asked.append(array.shape) or waits(array))
+    for loss_of in (tg.cross_entropy, lambda scores, y: tg.nll_loss(tg.log_softmax(scores), y)):
+        loss = loss_of(model(x), y)
+        loss.backward()
+        tg.optim.clip_grad_norm_(model.parameters(), 1.0)
+        adam.step()
+        adam.zero_grad()
+        # Of nll_loss, the gradient of take_along_axis asks, and then looks at the flag; CUDA's kernel does not.
+        assert asked in ([], [(6, 1), (3,)])
+        asked.clear()
+    with pytest.raises(IndexError, match="index 3 is out of bounds"):
+        tg.nll_loss(tg.zeros((2, 3), device="cuda"), tg.asarray([0, 3], device="cuda")).item()
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0]])
+def test_losses_of_classes_are_the_cpus_with_rows_that_are_ignored(weight, reduction, pretended_gpu):
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(5, 3))
+    for labels in ([0, 1, 2, 2, 1], [0, -100, 2, -100, 1]):
+        for smoothing in (0.0, 0.1):
+            found = []
+            for device in ("cpu", "cuda"):
+                x = tg.asarray(scores, device=device).requires_grad_()
+                options = {"reduction": reduction, "label_smoothing": smoothing}
+                options["weight"] = None if weight is None else tg.asarray(weight, dtype="float64", device=device)
+                loss = tg.cross_entropy(x, tg.asarray(labels, device=device), **options)
+                loss.sum().backward()
+                found.append((loss.numpy() if loss.is_leaf else loss.detach().numpy(), x.grad.numpy()))
+            for ours, theirs in zip(*found, strict=True):
+                np.testing.assert_allclose(ours, theirs, rtol=1e-12)

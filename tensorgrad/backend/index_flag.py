@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend.libraries import library_of, when_waited
+from tensorgrad.backend.libraries import beside, library_of, when_waited
 
 _flags: dict[str, Any] = {}
 
@@ -20,6 +20,22 @@ def index_flag(xp: Any, like: Any) -> Any:
     if place not in _flags:
         _flags[place] = xp.zeros(3, dtype=xp.int64, device=like.device)
     return _flags[place]
+
+
+def note(indices: Any, size: int, lowest: int | None = None) -> None:
+    """Raise the flag where an index is not in [lowest, size), without a look by the host; lowest is -size if None."""
+    library = library_of(indices)
+    if library is None or not indices.size:
+        return
+    xp = library.namespace
+    with beside(indices):
+        indices = xp.astype(indices, xp.int64)
+        least = -size if lowest is None else lowest
+        low, high = xp.min(indices), xp.max(indices)
+        flag = index_flag(xp, indices)
+        worst = xp.where(low < least, low, high)
+        found = xp.stack([xp.ones_like(worst), worst, xp.full_like(worst, size)])
+        flag[...] = xp.where((worst < least) | (worst >= size), found, flag)
 
 
 def check() -> None:

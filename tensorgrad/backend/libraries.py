@@ -420,6 +420,12 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
     return library.namespace.asarray(moved, copy=True) if copy and moved is array else moved
 
 
+def raises_later(array: Array) -> bool:
+    """Whether ops on this array are queued, so that to look at its values would make the host wait."""
+    library = library_of(array)
+    return library is not None and library.beside is not None
+
+
 def _holds_arrays(data: Any) -> bool:
     """Whether a nested list has arrays or NumPy scalars in it, whose dtype then counts."""
     while isinstance(data, (list, tuple)) and data:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import fast
-from tensorgrad.backend.libraries import library_of
+from tensorgrad.backend.libraries import beside, library_of
 from tensorgrad.backend.workers import share
 
 # Measured with Adam over 10 M numbers: half a MiB is best, a quarter and one MiB cost 1.05 to 1.1 times as much.
@@ -212,13 +212,15 @@ class Blocks:
         for members in alike.values():
             if len(members) == 1:
                 _, array, g, state, hyper = members[0]
-                state.update(_applied(apply, array, g, state, hyper))
+                with beside(array):
+                    state.update(_applied(apply, array, g, state, hyper))
                 continue
             key = tuple([id(change.theta) for change in members])
             run = self.away.get(key)
-            runs[key] = run = run if run is not None and run.takes(members) else _RunAway(members)
-            theta, g, state = run.block(0)
-            run.finish(_applied(apply, theta, g, state, run.hyper))
+            with beside(members[0].array):
+                runs[key] = run = run if run is not None and run.takes(members) else _RunAway(members)
+                theta, g, state = run.block(0)
+                run.finish(_applied(apply, theta, g, state, run.hyper))
         self.away = runs
 
     def __getstate__(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, is_array, move, to_numpy
+from tensorgrad.backend import Array, index_flag, is_array, move, raises_later, to_numpy
 from tensorgrad.ops.arrays import arange, device_of, floating
 from tensorgrad.ops.elementwise import astype
 from tensorgrad.ops.shape import expand_dims, flatten, normal_axes, reshape
@@ -267,7 +267,13 @@ def embedding(indices: Any, weight: Any, /) -> Any:
 
 
 def check_range(indices: Array, size: int, what: str) -> None:
-    """Raise IndexError, naming the op, the worst index and the size, for an index that is out of range."""
+    """Raise IndexError, naming the op, the worst index and the size, for an index that is out of range.
+
+    On a GPU it is raised later, when the host waits.
+    """
+    if raises_later(indices):
+        index_flag.note(indices, size)
+        return
     host = to_numpy(indices)
     if host.size and not (-size <= host.min() and host.max() < size):
         worst = host.min() if host.min() < -size else host.max()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array, is_array, is_floating, move, to_numpy
+from tensorgrad.backend import Array, index_flag, is_array, is_floating, move, raises_later, to_numpy
 from tensorgrad.composed import composed
 from tensorgrad.ops.activation import log_softmax, relu, sigmoid, softplus
 from tensorgrad.ops.analytic import exp, log
+from tensorgrad.ops.arithmetic import equal, not_equal
 from tensorgrad.ops.arrays import device_of
 from tensorgrad.ops.elementwise import astype, maximum, where
 from tensorgrad.ops.indexing import array_of, take, take_along_axis
@@ -155,6 +156,8 @@ def nll_loss(x: Any, target: Any, weight: Any = None, ignore_index: int = -100, 
     if array_of(target).dtype.kind not in "iu":
         raise TypeError(f"{what}: the target must hold class indices, got {target.dtype}; see cross_entropy")
     rows, labels, kept = _labelled(x, target, ignore_index, what)
+    if raises_later(labels):
+        index_flag.note(labels, rows.shape[-1], lowest=0)
     share = _shares(rows, labels, kept, weight)
     picked = take_along_axis(rows, expand_dims(labels, axis=-1), axis=-1)
     losses = _times(-reshape(picked, (rows.shape[0],)), share)
@@ -185,6 +188,11 @@ def _labelled(scores: Any, target: Any, ignore_index: int, what: str) -> tuple[A
         raise ValueError(
             f"{what}: scores of shape {shape} need class indices of shape {places}, got the shape {tuple(raw.shape)}"
         )
+    if raises_later(raw):  # whether rows are ignored, or classes not there, is not known before the host waits
+        flat = reshape(raw, (-1,))
+        regarded = not_equal(flat, ignore_index)
+        rows = scores if len(shape) == 2 else reshape(moveaxis(scores, axis, -1), (-1, classes))
+        return rows, where(regarded, flat, 0), regarded
     labels = to_numpy(raw).reshape(-1)
     kept = labels != ignore_index
     wrong = labels[kept & ((labels < 0) | (labels >= classes))]
@@ -210,7 +218,7 @@ def _shares(rows: Any, labels: Array, kept: Array | None, weight: Any) -> Any:
 
 def _times(losses: Any, share: Any) -> Any:
     """Losses times their shares; a share of 0 leaves nothing of an infinite loss."""
-    return losses if share is None else where(share == 0, 0.0, losses) * share
+    return losses if share is None else where(equal(share, 0), 0.0, losses) * share
 
 
 def _over_shares(losses: Any, share: Any, kept: Array | None, shape: Any, reduction: str, what: str) -> Any:
@@ -220,7 +228,7 @@ def _over_shares(losses: Any, share: Any, kept: Array | None, shape: Any, reduct
     if reduction == "sum" or share is None:
         return reduced(losses, reduction, what)
     total = sum(share)
-    return sum(losses) / where(total == 0, 1.0, total)
+    return sum(losses) / where(equal(total, 0), 1.0, total)
 
 
 # ── yes or no ───────────────────────────────────────────────────────────────────────────────────────────────

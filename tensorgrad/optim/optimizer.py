@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from tensorgrad.backend import (
     as_array,
     beside,
@@ -210,6 +212,8 @@ class Optimizer:
             if hyper is not last:  # another group's
                 last, names = hyper, self.moments_of(hyper)
             state = self._state_of(theta, array, hyper) if can_step(array) else {}
+            if type(array) is not np.ndarray:  # of one in host memory that has moved, what is remembered does not fit
+                _follow(state, array)
             if (times is not None and times[place] > 1) or not fits(array, g, state, names):
                 others.append((theta, hyper))
                 continue
@@ -241,9 +245,7 @@ class Optimizer:
 
     def _descend(self, key: Any, theta: Any, g: Any, hyper: dict[str, Any]) -> None:
         state = self._state_of(key, theta, hyper)
-        for name, value in state.items():  # a parameter may have moved since
-            if is_array(value) and device_of(value) != device_of(theta):
-                state[name] = move(value, device_of(theta))
+        _follow(state, theta)
         if "step" in state:
             state["step"] += 1
         self._apply(theta, g, state, hyper)
@@ -252,7 +254,8 @@ class Optimizer:
         """What is remembered of a parameter; at its first step, what that begins as."""
         state = self.state.get(key)
         if state is None:
-            state = self.state[key] = self.init(theta, hyper)
+            with beside(theta):
+                state = self.state[key] = self.init(theta, hyper)
         return state
 
     def _apply(self, theta: Any, g: Any, state: dict[str, Any], hyper: dict[str, Any]) -> None:
@@ -395,6 +398,14 @@ class Optimizer:
             lines.append(f"Parameter Group {place}")
             lines += [f"    {name}: {group[name]}" for name in sorted(group) if name not in ("params", "param_names")]
         return "\n".join([*lines, ")"])
+
+
+def _follow(state: dict[str, Any], theta: Any) -> None:
+    """Bring what is remembered to where a parameter is, which may have moved since."""
+    device = device_of(theta)
+    for name, value in state.items():
+        if is_array(value) and device_of(value) != device:
+            state[name] = move(value, device)
 
 
 def loaded_array(value: Any, theta: Any) -> Any:

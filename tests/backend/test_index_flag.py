@@ -35,3 +35,21 @@ def test_a_raised_flag_is_told_when_the_host_next_waits_for_a_value() -> None:
         item(y)
     assert item(y) == 6.0
     assert to_numpy(np.ones(1)).tolist() == [1.0]
+
+
+@pytest.mark.parametrize(
+    ("indices", "lowest", "worst"), [([0, 7, 9], None, 9), ([2, -6, 9], None, -6), ([1, -1], 0, -1)]
+)
+def test_an_index_is_noted_without_a_look_by_the_host(indices, lowest, worst) -> None:
+    xp = on_device("strict").namespace
+    given = xp.asarray(indices, dtype=xp.int32, device="strict")
+    index_flag.note(given, 5, lowest)
+    with pytest.raises(IndexError, match=f"index {worst} is out of bounds for an axis with size 5"):
+        index_flag.check()
+    index_flag.note(xp.asarray([0, -5 if lowest is None else 4, 4], dtype=xp.int64, device="strict"), 5, lowest)
+    index_flag.note(xp.zeros(0, dtype=xp.int64, device="strict"), 5)
+    index_flag.check()
+    index_flag.note(given, 5, lowest)
+    index_flag.note(xp.asarray([0], dtype=xp.int64, device="strict"), 5)  # a good call does not lower it
+    with pytest.raises(IndexError, match=f"index {worst} "):
+        index_flag.check()
