@@ -9,6 +9,8 @@ import pytest
 import tensorgrad as tg
 from tensorgrad.backend import fast
 from tensorgrad.program import chains
+from tensorgrad.testing.cases import CASES
+from tensorgrad.testing.checking import run_case
 
 pytestmark = [
     pytest.mark.skipif(find_spec("numba") is None, reason="numba is not installed (the extra `fast`)"),
@@ -115,3 +117,8 @@ def test_large_arrays_short_programs_and_a_word_against_it_leave_lines(monkeypat
     monkeypatch.setattr(fast, "_compile", lambda *args: None)
     monkeypatch.setattr(fast, "_compiled", {})
     assert "chain" not in _program_of(4)
+
+
+def test_every_op_obeys_the_law_of_programs_with_chains_of_any_length(kernels_of_every_size):
+    for case in CASES:
+        run_case(case, draws=1, shrink=False, only=("program",))
