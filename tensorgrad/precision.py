@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from functools import cache
 from threading import Lock
 from typing import Any, NamedTuple
 
@@ -118,13 +119,23 @@ _lock = Lock()
 _regions = 0  # that are on, in all threads
 
 
+@cache
+def _target_of(op: Op) -> str:
+    """`policy_of` for the way into every call in a region."""
+    return policy_of(op)
+
+
+def _is_cast(op: Op) -> bool:
+    return _target_of(op) != WIDEST
+
+
 def _count(change: int) -> None:
     """Note that a region was entered or left; at the first and the last, exchange the bodies of the ops."""
     global _regions
     with _lock:
         before, _regions = _regions, _regions + change
         if (before == 0) != (_regions == 0):
-            divert(lambda op: policy_of(op) != WIDEST, _cast_and_call if _regions else None)
+            divert(_is_cast, _cast_and_call if _regions else None)
 
 
 class autocast(Mode):
@@ -211,16 +222,22 @@ def _cast_and_call(op: Op, function: Callable[..., Any], args: tuple[Any, ...], 
     region = _region.get()
     if region is None or region.dtype is None:
         return function(*args, **keywords)
-    if not any(isinstance(each, Traced) for each in (*args, *keywords.values())):
+    for each in (*args, *keywords.values()):
+        if isinstance(each, Traced):
+            break
+    else:
         return function(*args, **keywords)  # a rule or a kernel at work, whose arrays have the dtypes they should have
-    target = region.dtype if policy_of(op) == LOWER else _FLOAT32
+    target = region.dtype if _target_of(op) == LOWER else _FLOAT32
     args = tuple([_in(each, target) for each in args])
-    return function(*args, **{name: each if name == "out" else _in(each, target) for name, each in keywords.items()})
+    if keywords:
+        keywords = {name: each if name == "out" else _in(each, target) for name, each in keywords.items()}
+    return function(*args, **keywords)
 
 
 def _in(value: Any, target: Any) -> Any:
     """A tensor or an array of single or half precision in another one of these; anything else as it is."""
-    dtype = getattr(value, "dtype", None)
+    array = value.data if isinstance(value, Traced) else value
+    dtype = getattr(array, "dtype", None)
     if dtype is None or dtype is target or not isinstance(dtype, np.dtype):
         return value
     return astype(value, target) if (dtype is _FLOAT32 or backend.is_half(dtype)) and dtype != target else value

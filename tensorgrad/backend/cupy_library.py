@@ -222,7 +222,7 @@ namespace = _CupyNamespace(
     matmul=_matmul,
     plain_matmul=getattr(compat, "matmul"),  # noqa: B009 - CuPy's own, of which no type is known
     isdtype=numpy_library.namespace.isdtype,
-    finfo=np.finfo,
+    finfo=numpy_library.namespace.finfo,
     iinfo=np.iinfo,
     bool=np.dtype(bool),
 )

@@ -135,6 +135,31 @@ def test_kernels_that_a_gpu_has_are_called_whole(card: Functions) -> None:
     assert "exp" not in card.called
 
 
+def test_two_tensors_may_change_places(card: Functions) -> None:
+    one, two = (moved(tg.asarray([value, value], requires_grad=True)) for value in (1.0, 2.0))
+
+    def swap() -> None:
+        with tg.no_grad():
+            before = one + 0.0
+            one[...] = two
+            two[...] = before
+
+    def swap_the_other_first() -> None:
+        with tg.no_grad():
+            before = two + 0.0
+            two[...] = one
+            one[...] = before
+
+    for step in (swap, swap_the_other_first):
+        compiled = tg.compile(step)
+        expected = [np.array(one.data), np.array(two.data)]
+        for _ in range(3):
+            compiled()
+            expected.reverse()
+            np.testing.assert_array_equal([np.asarray(one.data), np.asarray(two.data)], expected)
+        assert compiled.replays == 2
+
+
 def test_a_result_is_not_written_over_by_the_next_call(card: Functions) -> None:
     compiled = tg.compile(lambda x: tg.exp(x) + 1)
     first = compiled(moved(tg.zeros(3)))
