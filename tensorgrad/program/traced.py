@@ -35,7 +35,7 @@ class Later:
 
 
 class TracedArray:
-    """An array that is being traced. `node` is the line its present value comes from, `held` the value, or a `Later`."""
+    """An array that is being traced. `node`: the line its present value comes from. `held`: the value, or a `Later`."""
 
     __slots__ = ("__weakref__", "base", "held", "node", "seen", "trace", "version")
 

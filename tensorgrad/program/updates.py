@@ -151,7 +151,7 @@ class UpdateWatcher(Watcher):
 
 
 def _may_wait(apply: Any, arrays: Arrays, moments: Arrays) -> bool:
-    """Whether an update may be made in place at the end of the run: of arrays from before it, by what raises nothing."""
+    """Whether an update may be made at the end, in place: of arrays from before the run, by what raises nothing."""
     ours = type(getattr(apply, "__self__", None)).__module__.startswith("tensorgrad.")
     kept = all(each.node.kind == "input" for each in arrays)
     return ours and kept and all(each.node.kind in ("input", "call") for each in moments)
