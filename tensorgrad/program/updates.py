@@ -97,15 +97,23 @@ class Update:
 
     def _filled(self, numbers: Arrays) -> tuple[list[Any], list[Any]]:
         """The settings and the counts of each parameter, with the numbers of this call."""
-
-        def number(slot: _Slot) -> Any:
-            return numbers[slot]
-
-        settings = {key: mapped(each, _Slot, number) for key, each in self._settings.items()}
-        return [settings[key] for key in self._setting_of], [mapped(each, _Slot, number) for each in self._counts]
+        settings = {key: _filled(each, numbers) for key, each in self._settings.items()}
+        return [settings[key] for key in self._setting_of], [_filled(each, numbers) for each in self._counts]
 
     def _step(self, blocks: Blocks, arrays: Arrays, gradients: Arrays, states: Any, hypers: Any) -> None:
         blocks.step(list(map(Change, self._thetas, arrays, gradients, states, hypers)), self._apply)
+
+
+def _filled(named: dict[str, Any], numbers: Arrays) -> dict[str, Any]:
+    """Settings with numbers in their slots, which stand alone or in a tuple."""
+    found = {}
+    for name, value in named.items():
+        if type(value) is _Slot:
+            value = numbers[value]
+        elif type(value) is tuple:
+            value = tuple([numbers[each] if type(each) is _Slot else each for each in value])
+        found[name] = value
+    return found
 
 
 def _is_array(value: Any) -> bool:
