@@ -80,6 +80,10 @@ class Array(np.ndarray):  # type: ignore[type-arg]
         source = np.ctypeslib.as_array((np.ctypeslib.ctypes.c_byte * size).from_address(address))
         self.view(np.ndarray).reshape(-1).view(np.int8)[...] = source
 
+    def copy(self, order: Any = "C") -> Any:
+        """To the current device, wherever it is, as CuPy's does."""
+        return lifted(np.array(self.view(np.ndarray), order=order))
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
         if not all(isinstance(each, (np.ndarray, np.generic, bool, int, float, complex)) for each in inputs):
             return NotImplemented  # a tensor, whose reflected operator takes over
@@ -163,9 +167,8 @@ class Stream:
 
 
 def _array(values: Any, dtype: Any = None, copy: bool = True) -> Any:
-    """CuPy's array: from anywhere, to the current device."""
-    source = values.view(np.ndarray) if isinstance(values, Array) else values
-    return lifted(np.array(source, dtype=dtype, copy=True))
+    """CuPy's array: from the host, or of an array that is on the current device."""
+    return lifted(np.array(lowered(values) if isinstance(values, Array) else values, dtype=dtype, copy=True))
 
 
 def pretended() -> dict[str, ModuleType]:
