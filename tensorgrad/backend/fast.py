@@ -18,7 +18,6 @@ from inspect import getsource
 from threading import RLock
 from types import FunctionType
 from typing import Any
-from zlib import crc32
 
 import numpy as np
 
@@ -135,6 +134,8 @@ def _machine_code(
     numba: Any, function: Callable[..., Any], signature: Any, freedoms: frozenset[str]
 ) -> Callable[..., Any]:
     options = {"nogil": True, "error_model": "numpy", "fastmath": set(freedoms)}
+    from zlib import crc32
+
     # numba's files are kept by a function's name and by the date of its own source: what else the code rests on, the
     # functions that it calls and the freedoms, goes into the name.
     named = FunctionType(function.__code__, function.__globals__, function.__name__)
