@@ -149,6 +149,11 @@ def abs(xp: Any, x: Array, /) -> Array:
 abs.vjp(x=lambda g, x: g * sign(conj(x)) if x.dtype.kind == "c" else g * sign(x))
 
 
+def _placed(made: Any, device: Any) -> Any:
+    """What was made beside an operand, on the device named: another library may serve it."""
+    return made if device is None else asarray(made, device=device)
+
+
 @op(blocks="all", constant=True)
 def zeros_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) -> Array:
     """Zeros in the shape and dtype of x.   (...) -> (...)
@@ -157,7 +162,7 @@ def zeros_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) -
     >>> tg.zeros_like(tg.asarray([1, 2]))
     Tensor([0, 0])
     """
-    return xp.zeros_like(x, dtype=dtype, device=device)
+    return _placed(xp.zeros_like(x, dtype=dtype), device)
 
 
 @op(blocks="all", constant=True)
@@ -168,7 +173,7 @@ def ones_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) ->
     >>> tg.ones_like(tg.asarray([1.0, 2.0]))
     Tensor([1., 1.], dtype=float32)
     """
-    return xp.ones_like(x, dtype=dtype, device=device)
+    return _placed(xp.ones_like(x, dtype=dtype), device)
 
 
 @op(blocks="all", constant=True)
@@ -179,7 +184,7 @@ def empty_like(xp: Any, x: Array, /, *, dtype: Any = None, device: Any = None) -
     >>> tg.empty_like(tg.asarray([[1.0, 2.0]])).shape
     (1, 2)
     """
-    return xp.empty_like(x, dtype=dtype, device=device)
+    return _placed(xp.empty_like(x, dtype=dtype), device)
 
 
 @op(blocks="all", constant=True)
@@ -190,7 +195,7 @@ def full_like(xp: Any, x: Array, /, fill_value: Any, *, dtype: Any = None, devic
     >>> tg.full_like(tg.asarray([1.0, 2.0]), 7)
     Tensor([7., 7.], dtype=float32)
     """
-    return xp.full_like(x, fill_value, dtype=dtype, device=device)
+    return _placed(xp.full_like(x, fill_value, dtype=dtype), device)
 
 
 sign.vjp(x=_sign_dx)
