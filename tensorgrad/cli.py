@@ -106,6 +106,7 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("--seed", type=natural, metavar="N", help="the first seed (default: 0)")
     each.add_argument("--seeds", type=positive, metavar="N", help="train with N seeds; print the median (default: 1)")
     each.add_argument("--device", metavar="NAME", help="where tensors live: cpu, cuda or strict (default: cpu)")
+    each.add_argument("--precision", choices=("float16", "bfloat16"), help="train in half precision (default: float32)")
     each.add_argument("--out", metavar="DIR", help="where run folders go (default: runs)")
     each.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, to the same end")
     each.add_argument("--minutes", type=float, metavar="M", help="pause after so many, with a checkpoint; status 3")
@@ -233,7 +234,7 @@ def train(options: argparse.Namespace) -> int:
     how = {"quiet": options.quiet, "minutes": options.minutes}
     try:
         if options.resume is not None:
-            fixed = ("preset", "set", "epochs", "seed", "seeds", "out")
+            fixed = ("preset", "set", "epochs", "seed", "seeds", "precision", "out")
             given = [f"--{name}" for name in fixed if getattr(options, name) is not None]
             if given:
                 raise RefusedError(f"{given[0]} does not go with --resume: the run has its own, in run.json")
@@ -250,6 +251,7 @@ def train(options: argparse.Namespace) -> int:
         seed=options.seed or 0,
         seeds=options.seeds or 1,
         out=options.out or "runs",
+        precision=options.precision,
         **how,
     )
     return 0

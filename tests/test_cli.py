@@ -140,12 +140,15 @@ def test_a_broken_file_of_recipes_is_listed_with_its_error(with_broken, calls, m
 
 
 def test_train_hands_its_options_to_the_recipe(calls):
-    words = "--preset quick --set epochs=7 --seed 3 --seeds 2 --out somewhere --minutes 1.5 --quiet"
+    words = (
+        "--preset quick --set epochs=7 --seed 3 --seeds 2 --precision bfloat16 --out somewhere --minutes 1.5 --quiet"
+    )
     assert main(["train", "fake", *words.split()]) == 0
     assert main(["train", "fake", "--epochs", "4"]) == 0
     assert main(["train", "fake", "--resume", "runs/fake-1"]) == 0
-    plain = {"preset": None, "seed": 0, "seeds": 1, "out": "runs", "quiet": False, "minutes": None}
+    plain = {"preset": None, "seed": 0, "seeds": 1, "out": "runs", "quiet": False, "minutes": None, "precision": None}
     given = {"preset": "quick", "seed": 3, "seeds": 2, "out": "somewhere", "quiet": True, "minutes": 1.5}
+    given["precision"] = "bfloat16"
     assert calls == [
         ("fake", {**given, "changes": ("epochs=7",)}),
         ("fake", {**plain, "changes": ("epochs=4",)}),

@@ -91,8 +91,8 @@ class Run:
     """One training of a recipe with one seed: what a recipe's functions are handed.
 
     settings, preset, seed, folder; rng: a generator of this seed, which checkpoints keep; quiet: print nothing but
-    results; baselines: what the recipe's function gave; notes: more for the card, by name, which win over what the
-    card would say by itself.
+    results; precision: of its trainers, or None; baselines: what the recipe's function gave; notes: more for the card,
+    by name, which win over what the card would say by itself.
     """
 
     recipe: Recipe
@@ -102,6 +102,7 @@ class Run:
     folder: Path
     quiet: bool = False
     minutes: float | None = None
+    precision: str | None = None
     rng: Generator = field(init=False)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -148,6 +149,12 @@ class Run:
         if self.minutes is not None:
             own.append(TimeBudget(60 * self.minutes))
         keep = {"rng": self.rng, **(keep or {})}
+        if self.precision == "float16" and optimizer is None and "step" in options:
+            raise ValueError(
+                f"{self.recipe.name} makes its updates itself, without the loss scaling that float16 needs; "
+                "train it in bfloat16, which needs none"
+            )
+        options = {"precision": self.precision, **options}
         trainer = Trainer(model, optimizer, loss, callbacks=own, keep=keep, **options)
         trainer.resume_command = self.resume_command
         resume(trainer, checkpoint.folder)
@@ -193,11 +200,13 @@ def train_recipe(
     out: str | os.PathLike[str] = "runs",
     quiet: bool = False,
     minutes: float | None = None,
+    precision: str | None = None,
 ) -> dict[str, Any]:
     """Train a recipe, leave a run folder under `out`, and print what came of it. Returns its card.
 
     seeds: how many, from `seed` on, one after another: more than one get a folder each inside the run folder, whose
     own card then has the median, mean and deviation. minutes: pause after so many, with a checkpoint.
+    precision: "float16" or "bfloat16" for its trainers (see `Trainer`).
     Raises ValueError for a preset or setting that is not there, Paused when the minutes are over.
     """
     name = recipe.default_preset if preset is None else preset
@@ -208,6 +217,7 @@ def train_recipe(
         print(f"{recipe.name}, preset {name}: takes about {expected} a seed", flush=True)
     folder = make_run_folder(out, recipe.name)
     about = {"recipe": recipe.name, "preset": name, "settings": asdict(settings), "seed": seed, "seeds": seeds}
+    about |= {"precision": precision} if precision is not None else {}
     write_json(folder / "run.json", about)
     return _train_seeds(recipe, about, folder, quiet, minutes)
 
@@ -247,7 +257,9 @@ def _train_seeds(
                 card = read_json(inner / "card.json")
             else:
                 inner.mkdir(exist_ok=True)
-                card = _train_once(Run(recipe, settings, about["preset"], seed, inner, quiet, minutes))
+                card = _train_once(
+                    Run(recipe, settings, about["preset"], seed, inner, quiet, minutes, about.get("precision"))
+                )
             if not quiet and not cards:
                 print(card_table(card))
             print(card_line(card), flush=True)

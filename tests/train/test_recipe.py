@@ -197,6 +197,25 @@ def test_minutes_pause_a_run_that_says_how_to_go_on(tmp_path):
     same_end(only(tmp_path / "whole"), folder)
 
 
+@pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="array-api-strict has no float16")
+@pytest.mark.filterwarnings("ignore:overflow encountered:RuntimeWarning", "ignore:invalid value:RuntimeWarning")
+def test_a_run_in_half_precision_resumes_in_it_to_the_same_end(tmp_path):
+    run_it(tmp_path / "whole", precision="float16")
+    folder = only(tmp_path / "whole")
+    assert about_run(folder)["precision"] == "float16"
+    assert "skipped_steps" in (folder / "metrics.csv").read_text().splitlines()[0]
+    with pytest.raises(Paused):
+        run_it(tmp_path / "cut", precision="float16", minutes=1e-9)
+    resume_recipe(RECIPE, only(tmp_path / "cut"), quiet=True)
+    same_end(folder, only(tmp_path / "cut"))
+
+
+def test_float16_needs_a_recipe_whose_updates_can_be_scaled(tmp_path):
+    own = replace(RECIPE, train=lambda run, model, data: run.trainer(model, step=lambda model, batch: {}))
+    with pytest.raises(ValueError, match=r"two-moons makes its updates itself, .* train it in bfloat16"):
+        train_recipe(own, preset="smoke", out=tmp_path, quiet=True, precision="float16")
+
+
 def test_a_finished_run_is_measured_again(tmp_path):
     card = run_it(tmp_path)
     found = evaluate_run(only(tmp_path), RECIPE)
