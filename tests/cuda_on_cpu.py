@@ -244,7 +244,7 @@ def compiled(text: str, kernel: str) -> Callable[..., None]:
 
     def run(of: Any, blocks: int, threads: int, arguments: tuple[Any, ...]) -> None:
         assert len(arguments) == len(declared), f"{kernel} takes {len(declared)} arguments, got {len(arguments)}"
-        guarded: dict[int, Guarded] = {}
+        guarded: dict[tuple[int, int], Guarded] = {}
         values: list[Any] = []
         for place, (argument, name) in enumerate(zip(arguments, declared, strict=True)):
             pointer = name.startswith("P")
@@ -252,9 +252,11 @@ def compiled(text: str, kernel: str) -> Callable[..., None]:
             if isinstance(argument, np.ndarray):
                 assert pointer, f"{kernel} takes a number in place {place}, got an array"
                 assert argument.dtype.name == wanted, f"{kernel} takes {wanted} in place {place}: {argument.dtype}"
-                if id(argument) not in guarded:
-                    guarded[id(argument)] = Guarded(argument)
-                values.append(ctypes.c_void_p(guarded[id(argument)].inside.ctypes.data))
+                argument = argument.view(np.ndarray)  # a stand-in's array has ways of its own
+                key = (argument.ctypes.data, argument.nbytes)
+                if key not in guarded:
+                    guarded[key] = Guarded(argument)
+                values.append(ctypes.c_void_p(guarded[key].inside.ctypes.data))
             elif pointer:
                 assert argument == 0, f"{kernel} takes an array in place {place}, got {argument!r}"
                 values.append(ctypes.c_void_p(0))
@@ -306,7 +308,7 @@ def _gemm(a: Any, b: Any, out: Any, m: int, n: int, k: int, count: int) -> None:
         assert of.line >= (columns if of.by_columns else rows), "a line is shorter than what is in it"
         down, across = (of.line, 1) if of.by_columns else (1, of.line)
         strides = tuple([each * of.array.itemsize for each in (of.step, down, across)])
-        return np.lib.stride_tricks.as_strided(of.array, (count, rows, columns), strides)
+        return np.lib.stride_tricks.as_strided(of.array.view(np.ndarray), (count, rows, columns), strides)
 
     wide = np.float64 if a.array.dtype == np.float64 else np.float32
     found = np.matmul(matrices(a, m, k).astype(wide), matrices(b, k, n).astype(wide))

@@ -3,18 +3,25 @@
 What can be tried without one is tried without: the same comparison with the stand-in in the GPU's place.
 """
 
+import contextlib
+
 import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad import nn
+from tensorgrad import backend, nn
+from tensorgrad.backend import cuda_launch, cuda_update_kernels, kernels_of
+from tensorgrad.backend.parameter_blocks import joinings
 from tensorgrad.data import DataLoader, TensorDataset
+from tensorgrad.models.gpt import GPT
+from tensorgrad.primitive import registry
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.checking import run_case
+from tests.cuda_on_cpu import compiled, cublas_on_cpu, on_cpu
 from tests.pretended_gpu import pretended_gpu
 from tests.proof import prove, same_as_numpy
 
-__all__ = ["pretended_gpu"]
+__all__ = ["cublas_on_cpu", "on_cpu", "pretended_gpu"]
 
 GPU = "cuda:0"
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
@@ -283,3 +290,92 @@ def test_losses_of_classes_are_the_cpus_with_rows_that_are_ignored(weight, reduc
                 found.append((loss.numpy() if loss.is_leaf else loss.detach().numpy(), x.grad.numpy()))
             for ours, theirs in zip(*found, strict=True):
                 np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+# ── our kernels on the way to a GPU ─────────────────────────────────────────────────────────────────────────
+
+OURS = {op: op.kernels["cupy"] for op in registry.values() if "cupy" in op.kernels}
+UPDATES = {name: kernels_of(name)["cupy"] for name in ("adam_in_one_pass", "blend")}
+JOINING = joinings["cupy"]
+
+
+@pytest.fixture
+def with_kernels(pretended_gpu, on_cpu, cublas_on_cpu, monkeypatch):
+    """The pretended GPU with our kernels, which run on the processor; gives the names of those launched."""
+    for op, kernel in OURS.items():
+        monkeypatch.setitem(op.kernels, "cupy", kernel)
+    for name, update in UPDATES.items():
+        monkeypatch.setitem(backend.kernels.__dict__["_table"][name], "cupy", update)
+    monkeypatch.setitem(joinings, "cupy", JOINING)
+    monkeypatch.setattr(cuda_update_kernels, "address_of", lambda array: array.ctypes.data)
+    launched = []
+    monkeypatch.setattr(cuda_launch, "compiled", lambda *given: launched.append(given[1]) or compiled(*given))
+    return launched
+
+
+def classifier(device):
+    """Losses and parameters of a few steps of a net with most of what our kernels are for."""
+    rng = np.random.default_rng(0)
+    net = nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1, bias=False, generator=tg.random.Generator(0, device="cpu")),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(4, 4, 3, groups=4, generator=tg.random.Generator(1, device="cpu")),
+        nn.GroupNorm(2, 4),
+        nn.Upsample(scale_factor=2, mode="bilinear"),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.LayerNorm(16),
+        nn.Linear(16, 5, generator=tg.random.Generator(2, device="cpu")),
+    ).to(device)
+    optimizer = tg.optim.Adam(net.parameters(), lr=0.01)
+    images = tg.asarray(rng.normal(size=(6, 1, 8, 8)), dtype=tg.float32, device="cpu").to(device)
+    classes = tg.asarray(rng.integers(0, 5, 6), device="cpu").to(device)
+    losses = []
+    for _ in range(3):
+        loss = tg.cross_entropy(net(images), classes)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.detach().cpu().item())
+    return losses, {name: value.cpu().numpy() for name, value in net.state_dict().items()}
+
+
+@pytest.mark.numpy_only("the pretended GPU computes by NumPy")
+@pytest.mark.parametrize("device", ["cuda:0", "cuda:1"])
+def test_a_net_trained_by_our_kernels_is_the_one_trained_on_the_cpu(device, with_kernels):
+    losses, state = classifier("cpu")
+    assert not with_kernels
+    ours, there = classifier(device)
+    np.testing.assert_allclose(ours, losses, rtol=1e-4)
+    for name, value in state.items():
+        np.testing.assert_allclose(there[name], value, rtol=1e-3, atol=2e-4, err_msg=name)
+    assert set(with_kernels) >= {
+        *("unfold", "correlate", "correlate_x", "correlate_weight", "max_windows", "spread_windows"),
+        *("moments", "scale_rows", "mix_rows", "normalize_rows", "normalize_rows_back", "stretch"),
+        *("cross_entropy", "cross_entropy_back", "together", "adam", "apart"),
+    }
+
+
+@pytest.mark.numpy_only("the pretended GPU computes by NumPy")
+@pytest.mark.parametrize("half", [None, "float16"])
+def test_a_small_gpt_trained_by_our_kernels_is_the_one_trained_on_the_cpu(half, with_kernels):
+    tokens = np.random.default_rng(0).integers(0, 7, (2, 6))
+
+    def losses(device):
+        model = GPT(7, 5, 8, 2, 2, tg.random.Generator(0, device="cpu")).to(device)
+        optimizer = tg.optim.AdamW(model.parameters(), lr=0.01)
+        seen, following = (tg.asarray(each, device="cpu").to(device) for each in (tokens[:, :-1], tokens[:, 1:]))
+        found = []
+        for _ in range(3):
+            with tg.autocast(half) if half else contextlib.nullcontext():
+                loss = tg.cross_entropy(model(seen).reshape((-1, 7)), following.reshape((-1,)))
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            found.append(loss.detach().cpu().item())
+        return found
+
+    np.testing.assert_allclose(losses("cuda:1"), losses("cpu"), rtol=1e-2 if half else 1e-4)
+    assert set(with_kernels) >= {"gather", "add_runs", "add_heads", "weigh", "weigh_back", "normalize_rows"}

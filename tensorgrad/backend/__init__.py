@@ -4,6 +4,7 @@ from tensorgrad.backend import attention_kernels as attention_kernels
 from tensorgrad.backend import contraction_kernels as contraction_kernels
 from tensorgrad.backend import convolution_kernels as convolution_kernels
 from tensorgrad.backend import convolve_kernels as convolve_kernels
+from tensorgrad.backend import cuda_attention_kernels as cuda_attention_kernels
 from tensorgrad.backend import cuda_convolution_kernels as cuda_convolution_kernels
 from tensorgrad.backend import cuda_index_kernels as cuda_index_kernels
 from tensorgrad.backend import cuda_normalization_kernels as cuda_normalization_kernels
