@@ -1,8 +1,8 @@
 """Attention on a GPU: products by cuBLAS, and all that lies between them in one launch over the rows of scores.
 
 Scores are scaled, limited to what a query may see, and made weights where they lie; the gradient does the same again
-from the logarithms of the sums, and turns the gradient of the weights into that of the scores in the same launch. A bias
-on the scores, weights that are left out, and batches that broadcast go by the composition.
+from the logarithms of the sums, and turns the gradient of the weights into that of the scores in the same launch. A
+bias on the scores, weights that are left out, and batches that broadcast go by the composition.
 """
 
 from __future__ import annotations
@@ -95,10 +95,10 @@ def _attention(
     if _declined(query, key, value, bias, keep):
         return NotImplemented
     weights = _scores(xp, query, key)
-    l, s = weights.shape[-2:]
+    queries, keys = weights.shape[-2:]
     rows = prod(weights.shape[:-1])
     lse = empty(xp, query, (*weights.shape[:-1], 1))
-    _SOURCE.over_rows("weigh", rows, s, weights, weights, lse, float(scale), bool(causal), l, s, rows)
+    _SOURCE.over_rows("weigh", rows, keys, weights, weights, lse, float(scale), bool(causal), queries, keys, rows)
     return xp.matmul(weights, value), lse
 
 
@@ -121,9 +121,9 @@ def _attention_back(
         return NotImplemented
     g, result, lse = contiguous(g), contiguous(result), contiguous(lse)
     weights, d_scores = _scores(xp, query, key), _scores(xp, g, value)
-    l, s = weights.shape[-2:]
+    queries, keys = weights.shape[-2:]
     rows = prod(weights.shape[:-1])
-    given = (weights, d_scores, g, result, lse, float(scale), bool(causal), l, s, value.shape[-1], rows)
-    _SOURCE.over_rows("weigh_back", rows, max(s, value.shape[-1]), weights, *given)
+    given = (weights, d_scores, g, result, lse, float(scale), bool(causal), queries, keys, value.shape[-1], rows)
+    _SOURCE.over_rows("weigh_back", rows, max(keys, value.shape[-1]), weights, *given)
     d_value = xp.matmul(xp.matrix_transpose(weights), g)
     return xp.matmul(d_scores, key), xp.matmul(xp.matrix_transpose(d_scores), query), d_value

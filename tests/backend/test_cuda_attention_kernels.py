@@ -20,8 +20,11 @@ def test_kernels_equal_the_composition(name, on_cpu, monkeypatch):
 @pytest.mark.parametrize("places", [(5, 5), (3, 7), (7, 3), (2, LONG_ROW + 3)], ids=str)
 def test_every_shape_of_scores(places, causal, dtype, on_cpu):
     rng = np.random.default_rng(0)
-    (l, s), batch = places, (2, 2)
-    q, k, v, g = (as_dtype(rng.normal(size=(*batch, *size)), dtype) for size in ((l, 4), (s, 4), (s, 3), (l, 3)))
+    queries, keys = places
+    q, k, v, g = (
+        as_dtype(rng.normal(size=(2, 2, *size)), dtype)
+        for size in zip((queries, keys, keys, queries), (4, 4, 3, 3), strict=True)
+    )
     agree(ops.attention, q, k, v, None, None, 0.5, causal)
     result, lse = ops.attention.op.kernels["cupy"](on_cpu, q, k, v, None, None, 0.5, causal)
     agree(ops.attention_back, g, q, k, v, result, lse, None, None, 0.5, causal)
