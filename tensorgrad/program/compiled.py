@@ -6,6 +6,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from weakref import ref
 
@@ -23,6 +24,7 @@ from tensorgrad.program.guards import Guards
 from tensorgrad.program.on_gpu import Lines, gpu_of, share_memory
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording, alike, overlapping
+from tensorgrad.program.shadows import HeavyError
 from tensorgrad.program.traced import TracedArray, tracing
 from tensorgrad.program.writing import MisfitError, Writer
 from tensorgrad.tape import Traced, page
@@ -126,6 +128,11 @@ class Program:
             found.append(value if place is None else value[place])
         return found
 
+    def discard(self) -> None:
+        """Let go of the program's arrays now: its function and what it names hold each other."""
+        if self._recording is None:
+            getattr(self._function, "__globals__", {}).clear()
+
     def forget(self) -> None:
         """Let go of what the last call was given."""
         self._leaves = []
@@ -160,6 +167,7 @@ class Compiled:
         self._programs: list[tuple[Any, Program]] = []  # with the key of their arguments, the last used first
         self._lock = threading.Lock()
         self._failures, self._told = 0, set[str]()
+        self._is_heavy = False  # its values take so much memory that it is traced by shadows
         self.reason: str | None = None  # why the step stays eager
         self.traces = 0  # how often it was traced
         self.replays = 0  # calls that ran as a program
@@ -203,6 +211,9 @@ class Compiled:
         return self._trace(key, leaves, args, keywords)
 
     def _trace(self, key: Any, leaves: list[Any], args: Any, keywords: Any) -> Any:
+        if self.traces == 1 and not self.replays and self._programs and self._programs[0][0] == key:
+            # Of a first call, in which an optimizer made its moments: it will not fit again.
+            self._programs.pop()[1].discard()
         try:
             roots = {getattr(self._step, "__qualname__", "step"): self._step}
             objects = [leaf for leaf in leaves if not isinstance(leaf, (Traced, np.ndarray))]
@@ -210,9 +221,25 @@ class Compiled:
             reach = Reach(roots)
             seen = [each.data for each in (*reach.tensors.values(), *leaves) if isinstance(each, Traced)]
             gpu = gpu_of([*seen, *reach.arrays.values()])
-            whole = True if gpu is None else OF_ONE_FUNCTION | kept_whole()
             again: Callable[[list[Any]], Any] = functools.partial(rebuilt, (args, keywords))
-            recording = Recording(self._step, leaves, again, reach, dry=gpu is not None, whole_kernels=whole)
+
+            def record(by_shadows: bool | None) -> Recording:
+                dry = bool(by_shadows)
+                return Recording(self._step, leaves, again, Reach(roots), dry=dry, by_shadows=by_shadows)
+
+            recording = None
+            if gpu is not None:
+                whole = OF_ONE_FUNCTION | kept_whole()
+                recording = Recording(self._step, leaves, again, reach, dry=True, whole_kernels=whole)
+            elif not self._is_heavy:
+                with suppress(HeavyError):  # which holds the values, until it is let go
+                    recording = record(by_shadows=None)
+            if recording is None:
+                self._is_heavy = True
+                ran = self._trace_by_shadows(key, leaves, record)
+                if ran is not None:
+                    return ran[0]
+                recording = record(by_shadows=False)
             program = Program(recording, leaves) if gpu is None else GpuProgram(recording, leaves)
         except UntraceableError as reason:
             self._failures += 1
@@ -225,12 +252,7 @@ class Compiled:
                 self._tell(recording.once)
             return recording.result if gpu is None else self._step(*args, **keywords)
         self._failures = 0
-        self._programs.insert(0, (key, program))
-        del self._programs[_PROGRAMS:]
-        if self.traces > 4 * _PROGRAMS and self.replays < self.traces:
-            self.reason = f"{self.traces} traces served for {self.replays} calls: something changes at every call"
-            self._tell(self.reason)
-            self._programs.clear()
+        self._keep(key, program)
         result = recording.result
         recording.forget()
         if isinstance(program, GpuProgram):  # the trace has changed nothing
@@ -241,6 +263,33 @@ class Compiled:
             return program.run()
         release()  # the arrays of eager steps: a program has its own
         return result
+
+    def _keep(self, key: Any, program: Program) -> None:
+        self._programs.insert(0, (key, program))
+        del self._programs[_PROGRAMS:]
+        if self.traces > 4 * _PROGRAMS and self.replays < self.traces:
+            self.reason = f"{self.traces} traces served for {self.replays} calls: something changes at every call"
+            self._tell(self.reason)
+            self._programs.clear()
+
+    def _trace_by_shadows(self, key: Any, leaves: list[Any], record: Callable[[bool], Recording]) -> tuple[Any] | None:
+        """What the program gives, in a tuple, of a trace that takes no memory; None where it rests on values."""
+        try:
+            recording = record(True)
+            if recording.once is not None:
+                return None
+            program = Program(recording, leaves)
+            recording.forget()
+            release()  # the arrays of the trace
+            if program.fits(leaves) is not None:
+                return None
+            result = program.run()
+        except (UntraceableError, MisfitError):
+            return None
+        program.forget()
+        self.traces, self._failures = self.traces + 1, 0
+        self._keep(key, program)
+        return (result,)
 
     def _eagerly(self, reason: str, args: Any, keywords: Any) -> Any:
         result = self._step(*args, **keywords)  # first: an error of its own says more

@@ -24,6 +24,7 @@ from tensorgrad.program.traced import cast
 ADDABLE = {np.add, np.maximum, np.minimum, np.logical_and, np.logical_or}
 # Functions, not ufuncs, that treat each element, or each row, by itself.
 ELEMENTWISE = {np.where, np.clip, cast, np.copy, np.zeros_like, np.ones_like, np.full_like, operator.pow}
+ALONG = {np.cumulative_sum, np.cumulative_prod, np.flip}  # functions of each row, where their axis is not the first
 JOINS = {np.concat, np.concatenate, np.stack}
 _LARGE = 1 << 16  # bytes of a value of whole arrays, above which it begins a loop
 
@@ -220,6 +221,8 @@ class Labels:
                 return None
             whole = (key[0] is Ellipsis and len(shape) >= len(key)) or key[0] == slice(None)
             return self._rows(node) if whole and not list(node.takes())[1:] else None
+        if function in ALONG:
+            return self._rows(node) if isinstance(_axis_of(node), int) and _axis_of(node) != 0 else None
         if function is np.take_along_axis and len(node.args) > 1 and self._by_rows(node.args[1]):
             return self._rows(node) if _axis_of(node) not in (0, None) else None
         return None

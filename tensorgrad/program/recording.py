@@ -20,6 +20,7 @@ from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply,
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
 from tensorgrad.program.reach import VALUES, Holder, Reach
+from tensorgrad.program.shadows import HeavyError
 from tensorgrad.program.traced import Later, Number, Trace, TracedArray, tracing
 from tensorgrad.program.updates import UpdateWatcher
 from tensorgrad.random import Generator, default_generator, draws_seen
@@ -31,7 +32,7 @@ class Recording:
 
     inputs: (node, where its array is). givens: (node, holder, key, place in a tuple or None) of Python numbers.
     dry: leave everything as it was before. whole_kernels: keep NumPy's own kernels of ops as one call,
-    or only those of the ops named.
+    or only those of the ops named. by_shadows: as Trace has it.
     changes, template: what the run left behind and gave back. once: why this program cannot serve again, or None.
     """
 
@@ -43,11 +44,12 @@ class Recording:
         reach: Reach,
         dry: bool = False,
         whole_kernels: bool | frozenset[str] = True,
+        by_shadows: bool | None = False,
     ) -> None:
         self._dry, self._whole_kernels = dry, whole_kernels
         self.drawn: dict[int, Any] = {}  # what was drawn, by the place of the line
         self.guards = Guards(reach)
-        self.trace = Trace()
+        self.trace = Trace(by_shadows)
         self.inputs: list[tuple[Node, Source]] = []
         self.givens: list[tuple[Node, Holder, Any, int | None]] = []
         self.changes: list[Change] = []
@@ -91,7 +93,7 @@ class Recording:
             self._go_back(before)
             for generator, state in self._states.values():
                 generator.set_state(state)
-            if not isinstance(error, Exception) or isinstance(error, UntraceableError):
+            if not isinstance(error, Exception) or isinstance(error, (UntraceableError, HeavyError)):
                 raise
             raise UntraceableError(f"{type(error).__name__}: {error}") from error
         self._go_back(before)
@@ -279,7 +281,7 @@ class Recording:
         """The node of a value; a copy is kept of one that looks into memory which the changes may write into."""
         self.trace.check(traced)
         value = traced.held
-        shared = type(value) is not Later and id(memory_of(value)) in written
+        shared = traced.known and type(value) is not Later and id(memory_of(value)) in written
         self.values[traced.node] = value.copy() if shared else value
         return traced.node
 

@@ -14,12 +14,14 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from threading import get_ident
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
 from tensorgrad.backend.numpy_library import memory, settle
 from tensorgrad.program.calls import Node, UntraceableError, mapped
 from tensorgrad.program.layouts import layout_of
+from tensorgrad.program.shadows import ENOUGH, LEAST, HeavyError, UnknownValueError, shadow
 from tensorgrad.tape import current
 
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
@@ -35,12 +37,17 @@ class Later:
 
 
 class TracedArray:
-    """An array that is being traced. `node`: the line its present value comes from. `held`: the value, or a `Later`."""
+    """An array that is being traced. `node`: the line its present value comes from. `held`: the value, or a `Later`.
 
-    __slots__ = ("__weakref__", "base", "held", "node", "seen", "trace", "version")
+    known: False where the value is a shadow, or came of one.
+    """
 
-    def __init__(self, trace: Trace, node: Node, value: Any, base: TracedArray | None = None) -> None:
-        self.trace, self.node, self.held, self.base = trace, node, value, base
+    __slots__ = ("__weakref__", "base", "held", "known", "node", "seen", "trace", "version")
+
+    def __init__(
+        self, trace: Trace, node: Node, value: Any, base: TracedArray | None = None, known: bool = True
+    ) -> None:
+        self.trace, self.node, self.held, self.base, self.known = trace, node, value, base, known
         self.version = 0  # how often it was written into
         self.seen = 0 if base is None else base.version  # which version of its base a view looks at
 
@@ -133,10 +140,10 @@ class TracedArray:
         whole = key is Ellipsis and isinstance(value, TracedArray)
         if whole and value.shape == self.shape and value.dtype == self.dtype:
             self.trace.check(value)
-            self._write(value.node, value.value.copy())
+            self._write(value.node, value.value.copy() if value.known else value.value, value.known)
             return
         result = self.trace.call(with_item, (self, key, value))
-        self._write(result.node, result.value)
+        self._write(result.node, result.value, result.known)
 
     def become(self, result: TracedArray) -> TracedArray:
         """Take another value in place, as an array does under `x += y` or `out=x`."""
@@ -144,14 +151,14 @@ class TracedArray:
             raise UntraceableError(f"a result of shape {result.shape} was written into an array of shape {self.shape}")
         if result.dtype != self.dtype:
             result = self.trace.call(cast, (result, self.dtype))
-        self._write(result.node, result.held)
+        self._write(result.node, result.held, result.known)
         return self
 
-    def _write(self, node: Node, value: Any) -> None:
+    def _write(self, node: Node, value: Any, known: bool) -> None:
         if self.base is not None:
             raise UntraceableError(f"a view of shape {self.shape} was written into")
         self.trace.check(self)
-        self.node, self.held = node, value
+        self.node, self.held, self.known = node, value, known
         self.version += 1
 
     def __invert__(self) -> Any:
@@ -340,13 +347,19 @@ IN_ANOTHER_THREAD = (
 
 
 class Trace:
-    """The lines written down so far. namespace: the functions of traced arrays, which stand a room above."""
+    """The lines written down so far. namespace: the functions of traced arrays, which stand a room above.
+
+    by_shadows: let go of large values as soon as they are computed, see shadows.py; None: raise HeavyError where they
+    become many.
+    """
 
     namespace: Any = None
 
-    def __init__(self) -> None:
+    def __init__(self, by_shadows: bool | None = False) -> None:
         self.nodes: list[Node] = []
         self.put_off: list[Any] = []  # updates that have to be made when all has ended well
+        self._by_shadows = by_shadows
+        self._held: dict[int, Any] = {}  # large values that are still there, by their ids
         self._thread = get_ident()
 
     def add(self, kind: str, function: Any = None, args: Any = (), keywords: Any = None, value: Any = None) -> Node:
@@ -374,9 +387,9 @@ class Trace:
         """An array that was drawn from a generator, and is drawn anew in each call."""
         return self._array(self.add("draw", again, value=value), array)
 
-    def _array(self, node: Node, value: Any, base: TracedArray | None = None) -> TracedArray:
+    def _array(self, node: Node, value: Any, base: TracedArray | None = None, known: bool = True) -> TracedArray:
         node.shape, node.dtype, node.layout = value.shape, value.dtype, layout_of(value)
-        return TracedArray(self, node, value, base)
+        return TracedArray(self, node, value, base, known)
 
     def check(self, array: TracedArray) -> None:
         """Raise for a view of what was written into since: it would show what the array was before."""
@@ -402,7 +415,11 @@ class Trace:
             return each.value
 
         values = mapped(args, _TRACED, value_of), mapped(keywords, _TRACED, value_of)
-        result = function(*values[0], **values[1])
+        if all(each.known for each in operands):
+            result = function(*values[0], **values[1])
+        else:
+            with np.errstate(all="ignore"):  # of what no value of the step is
+                result = function(*values[0], **values[1])
         lowered = mapped(args, _TRACED, self.lower), mapped(keywords, _TRACED, self.lower)
         if isinstance(result, (np.ndarray, np.generic)) and self._is_constant(lowered, result, operands):
             return self.constant(settle(result))
@@ -422,8 +439,13 @@ class Trace:
         if isinstance(result, (np.ndarray, np.generic)):
             value = settle(result)
             base = next((each for each in operands if memory(each.value) is memory(value)), None)
-            array = self._array(node, value, base if base is None or base.base is None else base.base)
+            known = all(each.known for each in operands)
+            if base is None and value.nbytes >= LEAST and self._by_shadows is not False:
+                value, known = self._without_memory(value), known and not self._by_shadows
+            array = self._array(node, value, base if base is None or base.base is None else base.base, known)
             if function is operator.getitem and _selects(node.args[1]):
+                if not known:
+                    raise UnknownValueError("a mask that is not known chose elements")
                 self.expect(self.add("number", np.shape, (node,)), value.shape)
             return array
         if isinstance(result, (tuple, list)):
@@ -439,6 +461,15 @@ class Trace:
             return type(result)(*parts) if hasattr(result, "_fields") else type(result)(parts)
         raise UntraceableError(f"{_name_of(function)} gave a {type(result).__name__}, which a program cannot hold")
 
+    def _without_memory(self, value: Any) -> Any:
+        if self._by_shadows:
+            return shadow(value)
+        number, held = id(value), self._held
+        held[number] = ref(value, lambda _: held.pop(number, None))
+        if sum([each.nbytes for kept in list(held.values()) if (each := kept()) is not None]) > ENOUGH:
+            raise HeavyError
+        return value
+
     def reduce(
         self, ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False
     ) -> Any:
@@ -447,6 +478,8 @@ class Trace:
 
     def number(self, function: Any, args: tuple[Any, ...]) -> Number:
         """Call a function that gives a Python number."""
+        if any(isinstance(each, TracedArray) and not each.known for each in args):
+            raise UnknownValueError("Python looked at a value that is not known")
         value = function(*mapped(args, _TRACED, lambda each: each.value))
         return Number(self, self.add("number", function, mapped(args, _TRACED, self.lower)), value)
 

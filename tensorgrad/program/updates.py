@@ -147,6 +147,7 @@ class UpdateWatcher(Watcher):
         moments = tuple([value for change in changes for value in change.state.values() if _is_array(value)])
         args = (arrays, tuple([change.g for change in changes]), moments, tuple(function.numbers))
         node = self._trace.add("call", function, mapped(args, (TracedArray, Number), self._trace.lower))
+        known = all(each.known for each in (*arrays, *moments, *[change.g for change in changes]))
         pending = _Pending(function, mapped(args, (TracedArray, Number), lambda each: each.value))
         if not _may_wait(apply, arrays, moments):
             pending.result(0)
@@ -154,7 +155,7 @@ class UpdateWatcher(Watcher):
             part = self._trace.add("part", operator.getitem, (node, place))
             part.shape, part.dtype, part.layout = target.shape, target.dtype, layout_of(target.value)
             value = Later(target.shape, target.dtype, partial(pending.result, place))
-            target.become(TracedArray(self._trace, part, value))
+            target.become(TracedArray(self._trace, part, value, known=known))
         self._trace.put_off.append(pending)
 
 

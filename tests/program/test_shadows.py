@@ -1,0 +1,132 @@
+"""Large steps are traced by shadows: the same program and the same answers, without the memory of the values."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorgrad as tg
+from tensorgrad import nn, optim
+from tensorgrad.program import shadows, traced
+from tensorgrad.program.shadows import shadow
+
+pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
+
+
+@pytest.fixture
+def heavy(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Everything is large. What is returned lists the ways that steps were traced."""
+    ways: list[bool] = []
+    real = traced.Trace.__init__
+
+    def init(self: Any, by_shadows: bool | None = False) -> None:
+        ways.append(by_shadows)  # type: ignore[arg-type]
+        real(self, by_shadows)
+
+    monkeypatch.setattr(traced.Trace, "__init__", init)
+    monkeypatch.setattr(traced, "LEAST", 8)
+    monkeypatch.setattr(traced, "ENOUGH", 8)
+    return ways
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1), (2, 0, 1)])
+def test_a_shadow_lies_as_the_array_and_is_zero(order: tuple[int, ...]) -> None:
+    array = np.ones((3, 4, 5), "float32").transpose(order)
+    found = shadow(array)
+    assert (found.shape, found.dtype, found.strides) == (array.shape, array.dtype, array.strides)
+    assert not found.any()
+    assert shadow(np.ones((0, 2))).shape == (0, 2)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resident memory is read as Linux tells it")
+def test_reading_a_shadow_takes_no_memory() -> None:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert shadow(np.broadcast_to(np.float64(1.0), (1 << 26,))).sum() == 0.0
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # KiB, of 512 MiB
+
+
+def trained(compiled: bool) -> tuple[list[float], list[Any]]:
+    tg.random.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Dropout(0.2), nn.Linear(8, 1))
+    optimizer = optim.Adam(model.parameters(), lr=0.1)
+    rng = tg.random.Generator(1)
+
+    def step(x: Any, y: Any) -> Any:
+        optimizer.zero_grad()
+        loss = tg.mse_loss(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    run = tg.compile(step) if compiled else step
+    losses = []
+    for _ in range(5):
+        x = rng.normal(size=(6, 4))
+        losses.append(run(x, x[:, :1]).item())
+    return losses, [each.numpy().copy() for each in model.parameters()]
+
+
+def test_a_training_step_by_shadows_learns_as_the_eager_one(heavy: list[bool]) -> None:
+    losses, weights = trained(compiled=True)
+    assert heavy == [None, True, True]
+    expected, others = trained(compiled=False)
+    np.testing.assert_allclose(losses, expected, rtol=2e-5)
+    for one, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-4, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        lambda x: x * 2 if (x * 3).sum() > 0 else x - 1,
+        lambda x: (x * 3)[x * 3 > 0] * 2,
+        lambda x: x * int((x * 3).max().item()),
+        lambda x: tg.linalg.inv(x * 3) * 2,
+    ],
+    ids=["branch", "mask", "number", "singular at zero"],
+)
+def test_where_values_matter_the_step_is_traced_with_them(step: Any, heavy: list[bool]) -> None:
+    x = tg.asarray([[3.0, 1.0], [1.0, 2.0]])
+    run = tg.compile(step)
+    for _ in range(3):
+        np.testing.assert_allclose(run(x).numpy(), step(x).numpy(), rtol=1e-6)
+    assert heavy == [None, True, False]
+    assert (run.traces, run.replays) == (1, 2)
+
+
+def test_what_is_known_may_be_looked_at(heavy: list[bool]) -> None:
+    run = tg.compile(lambda x: x * 2 if x.sum() > 0 else x - 1)
+    assert run(tg.asarray([1.0])).item() == 2.0
+    assert run(tg.asarray([-1.0])).item() == -2.0
+    assert False not in heavy
+
+
+def test_writes_and_views_of_shadows(heavy: list[bool]) -> None:
+    total = tg.zeros((4, 3))
+
+    def step(x: Any) -> Any:
+        y = tg.exp(x)
+        part = y[1:] + 1
+        y[0] = part[0]
+        with tg.no_grad():
+            total[...] = total * 2 + y
+        return tg.reshape(y, (3, 4))[1:] * 2
+
+    x = tg.asarray(np.random.default_rng(0).standard_normal((4, 3)), dtype=tg.float32)
+    expected, first = step(x).numpy(), total.numpy().copy()
+    total[...] = tg.zeros((4, 3))
+    run = tg.compile(step)
+    np.testing.assert_allclose(run(x).numpy(), expected, rtol=1e-6)
+    np.testing.assert_allclose(total.numpy(), first, rtol=1e-6)
+    assert run.reason is None
+
+
+def test_small_steps_keep_their_values() -> None:
+    assert shadows.LEAST < shadows.ENOUGH
+    run = tg.compile(lambda x: tg.exp(x) * 2)
+    run(tg.ones(3))
+    assert run.traces == 1
