@@ -52,14 +52,31 @@ BEATEN = (None, 1.0)
 # torch.compile has no gradient of a gradient, and records LSTM as it runs.
 PLAIN = ("torch", "jax", "autograd")
 
-# Read in the programs: an eager update blends arrays in one pass of OpenBLAS, which a trace takes apart.
-UPDATES = "A program takes three passes where an eager update blends two arrays in one."
-# Tried with the whole process at one thread of OpenBLAS: W5 took 0.67 to 0.87 of the time, W2-1024 0.8, W3 0.97.
-TWO_THREADS = (
-    "Two threads gain too little over one: OpenBLAS's own, which spin after small products, and the pool's stand in "
-    "each other's way, and pieces too small to share run on one."
+# Measured on a virtual machine of two cores, with all else stopped: a GPT's and a CNN's threads go to sleep some 250
+# times a step, to wake 20 to 50 us later; two processes at once, on a core each, take 1.08 of the time of one alone.
+THE_LOCK = (
+    "Between two calls of NumPy a thread needs the interpreter's lock, and where another holds it, it sleeps and wakes "
+    "20 to 50 us later, 250 times in a CNN's step: two threads take 0.75 of the time of one, two processes would take "
+    "half. Blocks over images, tried, were no faster."
 )
-_SLOW_PAIR = {f"{engine}, of torch": TWO_THREADS for engine in ("tensorgrad", "tensorgrad-compiled")}
+PRODUCTS = "Products by OpenBLAS are nine tenths of the step, eager and compiled alike."
+ALL_POINTS = (
+    "Three products take 0.35 of PyTorch's time, at the rate that OpenBLAS has for so few channels; pieces of 64 "
+    "columns, 1.3 times as fast by themselves, gained nothing in place. The rest copies the gradient and sums it."
+)
+TAPE = "An op takes 1.4 us, a third of it in NumPy's own call; PyTorch's differs by a quarter between runs."
+KEPT = "What the sweep needs is kept as in PyTorch; the blocks of the prototype went through all layers at once."
+FRESH = "SciPy's product, a quarter of the gradient's time before, makes its table of fresh pages in every step."
+PASSES = "PyTorch keeps a row in registers; NumPy goes over it five to ten times. The extra `fast` does as PyTorch."
+TRACED = (
+    "A program's own arrays take less; the peak is that of the trace, which holds up to 128 MB of values before it "
+    "goes on without them, and of the first program, made before the optimizer had its moments."
+)
+
+
+def _both(why: str, what: str = "of torch") -> dict[str, str]:
+    return {f"{engine}, {what}": why for engine in OURS}
+
 
 WORKLOADS = (
     Workload(
@@ -70,6 +87,7 @@ WORKLOADS = (
         {"length": 2},
         {"torch": (0.40, 0.13)},
         fast={"torch": (None, 0.02)},
+        why={"tensorgrad, of torch": TAPE},
     ),
     Workload(
         "W2-64",
@@ -78,7 +96,7 @@ WORKLOADS = (
         {"batch": 64},
         {"batch": 3, "widths": (5, 4, 3)},
         {"torch": (1.1, 0.80)},
-        why={"tensorgrad-compiled, of torch": UPDATES},
+        why=_both(PRODUCTS),
     ),
     Workload(
         "W2-1024",
@@ -87,7 +105,7 @@ WORKLOADS = (
         {"batch": 1024},
         {"batch": 7, "widths": (5, 4, 3)},
         {"torch": (1.2, 1.10)},
-        why=_SLOW_PAIR,
+        why=_both(PRODUCTS),
     ),
     Workload(
         "W3",
@@ -98,7 +116,7 @@ WORKLOADS = (
         {"torch": (1.1, 0.85), "jax": BEATEN},
         ("torch", "torch-channels-last", "torch-compiled", "jax", "autograd"),
         memory=(0.45, 0.35),
-        why=_SLOW_PAIR,
+        why=_both(THE_LOCK),
     ),
     *(
         Workload(
@@ -109,6 +127,7 @@ WORKLOADS = (
             {"kind": kind, "batch": 2, "inputs": 2, "outputs": 3, "side": 6},
             {"torch": (most, most), "jax": BEATEN},
             ("torch", "torch-channels-last", "jax", *(() if kind == "transposed" else ("autograd",))),
+            why=_both(ALL_POINTS) if kind == "1x1" else {},
         )
         for kind, title, most in (
             ("3x3", "convolution, 3 × 3", 0.95),
@@ -127,7 +146,11 @@ WORKLOADS = (
         ("torch", "torch-manual", "torch-compiled", "jax", "autograd"),
         memory=(0.40, 0.30),
         fast={},
-        why=_SLOW_PAIR,
+        why={
+            **_both(THE_LOCK),
+            "tensorgrad, peak of torch's": KEPT,
+            "tensorgrad-compiled, peak of torch's": TRACED,
+        },
     ),
     Workload(
         "W6",
@@ -158,6 +181,7 @@ WORKLOADS = (
         {"rays": 3, "samples": 4, "width": 8, "place": 5, "direction": 4},
         {"torch": (0.9, 0.65), "jax": BEATEN},
         memory=(0.40, 0.15),
+        why={"tensorgrad, peak of torch's": KEPT, "tensorgrad-compiled, peak of torch's": TRACED},
     ),
     Workload("W9", "elementwise, 4 Mi numbers", "elementwise", {}, {"elements": 10}, {"torch": (1.0, 0.45)}),
     *(
@@ -169,6 +193,7 @@ WORKLOADS = (
             tiny,
             {"torch": goals},
             fast={} if op == "embedding" else {"torch": (1.3, 1.3)},
+            why=_both(FRESH if op == "embedding" else PASSES),
         )
         for op, shown, size, tiny, goals in (
             ("softmax", "8,192 × 128", {"shape": (8192, 128)}, {"op": "softmax", "shape": (4, 3)}, (2.6, 2.0)),
@@ -198,7 +223,6 @@ WORKLOADS = (
         {"torch": (0.75, 0.65), "torch-fused": (3.0, 2.5)},
         ("torch", "torch-fused", "jax", "autograd"),
         fast={"torch-fused": (0.85, 0.85)},
-        why={f"tensorgrad-compiled, of {peer}": UPDATES for peer in ("torch", "torch-fused")},
     ),
 )
 
