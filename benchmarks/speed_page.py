@@ -30,6 +30,8 @@ Each engine ran in a process of its own with {threads}; the processes lived side
 turns. A ratio is taken within each round, and the table gives the median of these ratios, with that of the fastest
 steps in brackets. A goal is missed only where both miss it. Before the timing, first gradients and losses were compared
 with PyTorch's. Memory is the most that was resident in the process, the libraries included.
+tensorgrad's processes load NumPy as a program does that imports tensorgrad first
+([kernels.md](kernels.md#the-threads-of-products)).
 
 This page was written by `python benchmarks/workloads.py --write`; what each workload is stands in
 [benchmarks/steps/](../benchmarks/steps), how it is measured in [benchmarks/README.md](../benchmarks/README.md).

@@ -67,14 +67,16 @@ def holders(device: str) -> list[tuple[str, int]]:
             sizes[name] += int(getattr(memory, "nbytes", 0))
 
     known = gc.get_objects()
-    tensors = [each for each in known if isinstance(each, Traced) and hasattr(each, "data")]
+    # By their types: isinstance asks an object's __class__, and others' objects do all kinds of things then.
+    tensors = [each for each in known if issubclass(type(each), Traced) and hasattr(each, "data")]
     for tensor in tensors:
         if isinstance(tensor.record, Leaf):
             count(LEAVES, tensor.data)
     for tensor in tensors:
         if isinstance(tensor.grad, Traced):
             count(GRADIENTS, tensor.grad.data)
-    for record in sorted([each for each in known if type(each) is not Leaf and isinstance(each, Record)], key=_age):
+    records = [each for each in known if type(each) is not Leaf and issubclass(type(each), Record)]
+    for record in sorted(records, key=_age):
         scope = getattr(getattr(record, "scope", None), "name", "") or OUTSIDE
         for array in _arrays(getattr(record, "kept", ())):
             count(scope, array)

@@ -84,6 +84,12 @@ def _cut(operands: Sequence[Any]) -> Cut | None:
     return _cut_in_order(moved, largest.transpose(order), axes)
 
 
+def _step(size: int, itemsize: int) -> int:
+    """Numbers in a block: as many as are best, but such that there are four blocks, or a quarter of that."""
+    best = _BYTES // max(4, itemsize)
+    return max(1, best // 4, min(best, -(-size // 4)))
+
+
 def _cut_in_order(operands: Sequence[Any], largest: Any, axes: tuple[int, ...] | None) -> Cut | None:
     shape, size = largest.shape, largest.size
     flat, taken = True, list(operands)
@@ -107,8 +113,7 @@ def _cut_in_order(operands: Sequence[Any], largest: Any, axes: tuple[int, ...] |
     if flat:
         cut = [type(each) is _ndarray and each.ndim > 0 for each in taken]
         taken = [each.reshape(-1) if along else each for each, along in zip(taken, cut, strict=True)]
-        step = _BYTES // max(4, largest.itemsize)
-        return Cut(taken, cut, (size,), step, shape, axes)
+        return Cut(taken, cut, (size,), _step(size, largest.itemsize), shape, axes)
     return _rows(taken, shape, size, largest.itemsize, axes)
 
 
@@ -128,7 +133,7 @@ def _rows(
         if lacking < 0 or any(n not in (1, m) for n, m in zip(each.shape, shape[lacking:], strict=True)):
             return None
         cut.append(not lacking and each.shape[0] == rows)
-    step = max(1, _BYTES // max(4, itemsize) // (size // rows))
+    step = max(1, _step(size, itemsize) // (size // rows))
     return Cut(operands, cut, shape, step, shape, axes)
 
 
@@ -232,7 +237,7 @@ def add_into(a: Any, b: Any, out: Any = None) -> Any:
     if out is None or not (a.flags.c_contiguous and b.flags.c_contiguous and out.flags.c_contiguous):
         return wide(np.add, a, b)
     flat_a, flat_b, flat_out = a.reshape(-1), b.reshape(-1), out.reshape(-1)
-    step = _BYTES // max(4, out.itemsize)
+    step = _step(flat_out.size, out.itemsize)
 
     def run(piece: slice) -> None:
         np.add(flat_a[piece], flat_b[piece], out=flat_out[piece])

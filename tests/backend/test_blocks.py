@@ -82,7 +82,7 @@ def test_the_case_of_blocks_is_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     x = tg.asarray(normal(5, 3))
     assert blocks_of(lambda: tg.tanh(x), monkeypatch) == []
     with everything_is_large():
-        assert blocks_of(lambda: tg.tanh(x), monkeypatch) == [6, 6, 6]
+        assert blocks_of(lambda: tg.tanh(x), monkeypatch) == [4, 4, 4, 4]
 
 
 # ── which operands ──────────────────────────────────────────────────────────────────────────────────────────
