@@ -58,8 +58,9 @@ def holders(device: str) -> list[tuple[str, int]]:
     seen: set[int] = set()
     sizes: Counter[str] = Counter()
 
+    # Asked of types: isinstance asks an object for its __class__, and others' objects do all kinds of things then.
     def count(name: str, array: Any) -> None:
-        if not is_array(array) or device_of(array) != device:
+        if not hasattr(type(array), "dtype") or not is_array(array) or device_of(array) != device:
             return
         memory = memory_of(array)
         if id(memory) not in seen:
@@ -67,7 +68,6 @@ def holders(device: str) -> list[tuple[str, int]]:
             sizes[name] += int(getattr(memory, "nbytes", 0))
 
     known = gc.get_objects()
-    # By their types: isinstance asks an object's __class__, and others' objects do all kinds of things then.
     tensors = [each for each in known if issubclass(type(each), Traced) and hasattr(each, "data")]
     for tensor in tensors:
         if isinstance(tensor.record, Leaf):

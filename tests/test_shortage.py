@@ -129,3 +129,16 @@ def test_holders_are_counted_once_and_by_module():
     freed = dict(holders("cpu"))
     assert freed.get("bend", 0) < held["bend"]
     assert freed["gradients of leaves"] >= 4 * (8 * 32 + 32 + 32 + 1)
+
+
+class Touchy:
+    """As an object of another package may be: it warns when anything is asked of it."""
+
+    def __getattribute__(self, name):
+        raise FutureWarning(f"{name} of a thing that is none of ours was asked for")
+
+
+def test_nothing_is_asked_of_objects_that_are_none_of_ours():
+    touchy = {"one": Touchy()}
+    assert isinstance(holders(tg.zeros(1).device), list)
+    assert len(touchy) == 1
