@@ -98,6 +98,17 @@ def test_where_values_matter_the_step_is_traced_with_them(step: Any, heavy: list
     assert (run.traces, run.replays) == (1, 2)
 
 
+def test_nobody_looks_at_what_is_not_known(heavy: list[bool]) -> None:
+    trace = traced.Trace(True)
+    x = trace.input(np.ones(3))
+    assert x[0].item().value == 1.0
+    found = trace.call(np.exp, (x,))
+    assert not found.known
+    for value in (found[0], trace.call(np.add, (found[:1], x[:1]))):
+        with pytest.raises(shadows.UnknownValueError):
+            value.item()
+
+
 def test_what_is_known_may_be_looked_at(heavy: list[bool]) -> None:
     run = tg.compile(lambda x: x * 2 if x.sum() > 0 else x - 1)
     assert run(tg.asarray([1.0])).item() == 2.0
