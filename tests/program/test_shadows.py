@@ -100,7 +100,7 @@ def test_where_values_matter_the_step_is_traced_with_them(step: Any, heavy: list
 
 def test_nobody_looks_at_what_is_not_known(heavy: list[bool]) -> None:
     trace = traced.Trace(True)
-    x = trace.input(np.ones(3))
+    x = trace.input(np.ones(3, "float32"))
     assert x[0].item().value == 1.0
     found = trace.call(np.exp, (x,))
     assert not found.known
