@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad import backend
+from tensorgrad.backend.cuda import gpu
 
 __array_api_version__ = "2024.12"
 
@@ -55,7 +56,7 @@ class NamespaceInfo:
 
     def devices(self) -> list[str]:
         """The devices in use: the default one, "cpu", and every GPU."""
-        gpus = [f"cuda:{index}" for index in range(backend.gpu.count())]
+        gpus = [f"cuda:{index}" for index in range(gpu.count())]
         return list(dict.fromkeys((backend.default_device(), backend.NUMPY.device, *gpus)))
 
 

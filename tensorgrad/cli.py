@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tensorgrad.backend import SETTINGS, NoDeviceError, device_named
-from tensorgrad.backend.memory_policy import keep_freed_memory
+from tensorgrad.backend.cpu.memory_policy import keep_freed_memory
 from tensorgrad.data import DataFileError, DataNotFoundError
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
 from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard

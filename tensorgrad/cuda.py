@@ -13,7 +13,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
 
-from tensorgrad.backend import NoDeviceError, cuda_settings, gpu, probe
+from tensorgrad.backend import NoDeviceError, probe
+from tensorgrad.backend.cuda import gpu
+from tensorgrad.backend.cuda import settings as cuda_settings
 from tensorgrad.shortage import OutOfMemoryError
 
 

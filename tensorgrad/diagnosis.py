@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import index_flag, is_array, is_inexact, item, namespace, to_numpy
+from tensorgrad.backend import is_array, is_inexact, item, namespace, to_numpy
+from tensorgrad.backend.cuda import index_flag
 from tensorgrad.definition import Op
 from tensorgrad.tape import Leaf, PlacedScope, Record, Traced, Watcher, add_hook, describe, watching
 

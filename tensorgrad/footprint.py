@@ -10,7 +10,7 @@ from threading import Lock
 from typing import Any
 
 from tensorgrad.backend import is_array, memory_of
-from tensorgrad.backend.buffers import release
+from tensorgrad.backend.cpu.buffers import release
 from tensorgrad.tape import Leaf, Tape, Traced, enable_grad
 from tensorgrad.tensor import Tensor
 

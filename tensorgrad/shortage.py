@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from traceback import clear_frames
 from typing import Any
 
-from tensorgrad.backend import device_of, gpu, is_array, memory_of
+from tensorgrad.backend import device_of, is_array, memory_of
+from tensorgrad.backend.cuda import gpu
 from tensorgrad.tape import Leaf, Record, Traced
 from tensorgrad.units import in_bytes
 

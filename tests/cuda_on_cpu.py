@@ -26,8 +26,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tensorgrad.backend import NUMPY, cuda_launch, cuda_product_kernels, cudnn_convolutions, index_flag
-from tensorgrad.backend.cuda_launch import HALVES
+from tensorgrad.backend import NUMPY
+from tensorgrad.backend.cuda import cudnn_convolutions, index_flag
+from tensorgrad.backend.cuda import launch as cuda_launch
+from tensorgrad.backend.cuda import product_kernels as cuda_product_kernels
+from tensorgrad.backend.cuda.launch import HALVES
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.differences import as_tuple
 from tensorgrad.testing.laws import Trial, _in_places, same

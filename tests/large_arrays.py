@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tensorgrad import backend, backward, ops, primitive
-from tensorgrad.backend import blocks, workers
+from tensorgrad.backend.cpu import blocks, workers
 
 
 def _write_bodies_anew() -> None:

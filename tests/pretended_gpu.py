@@ -1,8 +1,8 @@
 """CuPy's manners on NumPy's arithmetic, so that the way to it runs without a GPU: devices, streams, pinned memory.
 
-The module `tensorgrad/backend/cupy_library.py` is loaded anew on top of it. An array here is on one of two devices, and
-every computation asserts that its operands are on the current one, as CuPy, which goes by the current device alone,
-would silently not. Results have no axes where NumPy has scalars. What NumPy would take and CuPy refuses is the
+The module `backend/cuda/cupy_library.py` is loaded anew on top of it. An array here is on one of two devices, and every
+computation asserts that its operands are on the current one, as CuPy, which goes by the current device alone, would
+silently not. Results have no axes where NumPy has scalars. What NumPy would take and CuPy refuses is the
 stand-in's business, not this one's.
 """
 
@@ -21,8 +21,9 @@ import numpy as np
 import pytest
 
 from tensorgrad import backend
-from tensorgrad.backend import index_flag, libraries
-from tensorgrad.backend.parameter_blocks import joinings
+from tensorgrad.backend import libraries
+from tensorgrad.backend.cpu.parameter_blocks import joinings
+from tensorgrad.backend.cuda import index_flag
 from tensorgrad.primitive import registry
 
 COUNT = 2
@@ -213,15 +214,15 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     for name, module in made.items():
         monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(array_api_compat, "cupy", made["array_api_compat.cupy"], raising=False)
-    name = "tensorgrad.backend.cupy_library"
-    spec = importlib.util.spec_from_file_location(name, Path(backend.__file__).parent / "cupy_library.py")
+    name = "tensorgrad.backend.cuda.cupy_library"
+    spec = importlib.util.spec_from_file_location(name, Path(backend.cuda.__file__).parent / "cupy_library.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     module.namespace.matmul = made["array_api_compat.cupy"].matmul
     monkeypatch.setitem(sys.modules, name, module)
-    monkeypatch.setattr(backend, "cupy_library", module, raising=False)
+    monkeypatch.setattr(backend.cuda, "cupy_library", module, raising=False)
     for table in ("_by_type", "_by_device"):
         plain = {key: each for key, each in getattr(libraries, table).items() if each.name != "cupy"}
         monkeypatch.setattr(libraries, table, plain)

@@ -4,7 +4,8 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import cuda
-from tensorgrad.backend import gpu, probe
+from tensorgrad.backend import probe
+from tensorgrad.backend.cuda import gpu
 
 
 def test_it_is_reached_from_the_package():

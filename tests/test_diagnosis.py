@@ -379,7 +379,7 @@ def test_a_second_sweep_still_says_that_the_tape_was_swept():
 
 def test_debug_names_the_op_that_met_an_index_out_of_bounds(monkeypatch, registry_as_it_was):
     """Where an op raises a flag, as on a GPU, nobody looks before the host waits; under debug, at once."""
-    from tensorgrad.backend import index_flag
+    from tensorgrad.backend.cuda import index_flag
 
     monkeypatch.setattr(index_flag, "_flags", {})
 

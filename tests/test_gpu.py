@@ -10,8 +10,10 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import backend, nn
-from tensorgrad.backend import cuda_launch, cuda_update_kernels, kernels_of
-from tensorgrad.backend.parameter_blocks import joinings
+from tensorgrad.backend import kernels_of
+from tensorgrad.backend.cpu.parameter_blocks import joinings
+from tensorgrad.backend.cuda import launch as cuda_launch
+from tensorgrad.backend.cuda import update_kernels as cuda_update_kernels
 from tensorgrad.data import DataLoader, TensorDataset
 from tensorgrad.models.gpt import GPT
 from tensorgrad.primitive import registry

@@ -52,6 +52,6 @@ def test_which_settings_linger(setting, lingering):
 
 
 def test_products_know_it():
-    from tensorgrad.backend import product_kernels
+    from tensorgrad.backend.cpu import product_kernels
 
     assert (product_kernels._left is product_kernels._alone) == numpy_loading.LINGER

@@ -8,7 +8,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.backend import strict_library
-from tensorgrad.backend.numpy_library import memory
+from tensorgrad.backend.cpu.numpy_library import memory
 from tensorgrad.shortage import OutOfMemoryError, holders
 
 

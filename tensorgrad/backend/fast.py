@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import numba_functions
+from tensorgrad.backend.numba import functions as numba_functions
 
 # Numbers in an array from which on a compiled kernel is asked for: NumPy takes 0.1 ms and more for a softmax or a
 # normalisation of so many, and a compiled one a third of it.

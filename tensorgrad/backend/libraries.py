@@ -14,7 +14,8 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from tensorgrad.backend import numpy_library, probe
+from tensorgrad.backend import probe
+from tensorgrad.backend.cpu import numpy_library
 from tensorgrad.backend.dtypes import as_dtype, is_bfloat16, natural
 
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
@@ -85,7 +86,7 @@ def _strict() -> Library:
 
 def _cuda() -> Library:
     probe.require()
-    from tensorgrad.backend import cupy_library as cuda
+    from tensorgrad.backend.cuda import cupy_library as cuda
 
     return Library(
         "cupy",

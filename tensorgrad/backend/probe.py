@@ -79,7 +79,7 @@ def _cupy() -> Any:
     if find_spec("cupy") is None:
         return None
     try:
-        from tensorgrad.backend import cupy_library
+        from tensorgrad.backend.cuda import cupy_library
     except Exception as error:  # a build for another NumPy or Python raises whatever it raises
         return error
     return cupy_library

@@ -16,7 +16,7 @@ from typing import Any
 import array_api_strict as strict
 import numpy as np
 
-from tensorgrad.backend import numpy_library
+from tensorgrad.backend.cpu import numpy_library
 
 strict.set_array_api_strict_flags(api_version="2024.12")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, index_flag, is_array, move, raises_later, to_numpy
+from tensorgrad.backend import Array, is_array, move, raises_later, to_numpy
+from tensorgrad.backend.cuda import index_flag
 from tensorgrad.ops.arrays import arange, device_of, floating
 from tensorgrad.ops.elementwise import astype
 from tensorgrad.ops.shape import expand_dims, flatten, normal_axes, reshape

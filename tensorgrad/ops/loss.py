@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tensorgrad.backend import Array, index_flag, is_array, is_floating, move, raises_later, to_numpy
+from tensorgrad.backend import Array, is_array, is_floating, move, raises_later, to_numpy
+from tensorgrad.backend.cuda import index_flag
 from tensorgrad.composed import composed
 from tensorgrad.ops.activation import log_softmax, relu, sigmoid, softplus
 from tensorgrad.ops.analytic import exp, log

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from tensorgrad.backend.weighted_sums import blend
+from tensorgrad.backend.cpu.weighted_sums import blend
 from tensorgrad.optim.optimizer import Optimizer
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
-from tensorgrad.backend.numba_updates import adam_in_one_pass
-from tensorgrad.backend.weighted_sums import blend
+from tensorgrad.backend.cpu.weighted_sums import blend
+from tensorgrad.backend.numba.updates import adam_in_one_pass
 from tensorgrad.optim.optimizer import Optimizer
 
 Betas = tuple[float, float]

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import beside, device_of, item, move, namespace, settle
-from tensorgrad.backend.blas import one_thread
-from tensorgrad.backend.parameter_blocks import for_blocks, is_plain
+from tensorgrad.backend.cpu.blas import one_thread
+from tensorgrad.backend.cpu.parameter_blocks import for_blocks, is_plain
 from tensorgrad.ops import vector_norm
 from tensorgrad.optim.optimizer import parts, whole
 from tensorgrad.tape import Traced

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tensorgrad.backend import namespace
-from tensorgrad.backend.weighted_sums import blend
+from tensorgrad.backend.cpu.weighted_sums import blend
 from tensorgrad.optim.adam import Betas
 from tensorgrad.optim.optimizer import Optimizer
 

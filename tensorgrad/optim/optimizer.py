@@ -20,7 +20,7 @@ from tensorgrad.backend import (
     namespace,
     to_numpy,
 )
-from tensorgrad.backend.parameter_blocks import Blocks, Change, can_step, fits
+from tensorgrad.backend.cpu.parameter_blocks import Blocks, Change, can_step, fits
 from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import check_limits, check_names, plain
 from tensorgrad.shortage import explained

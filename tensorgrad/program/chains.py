@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import fast
-from tensorgrad.backend.numba_chains import MOST, NUMBERS, Chain, compiled_chains
+from tensorgrad.backend.numba.chains import MOST, NUMBERS, Chain, compiled_chains
 from tensorgrad.program.calls import Node
 from tensorgrad.program.lifetimes import ufunc_of
 

@@ -13,8 +13,8 @@ from weakref import ref
 import numpy as np
 
 from tensorgrad.backend import memory_of, settle
-from tensorgrad.backend.buffers import release
-from tensorgrad.backend.cuda_programs import is_on_gpu, kept_whole
+from tensorgrad.backend.cpu.buffers import release
+from tensorgrad.backend.cuda.programs import is_on_gpu, kept_whole
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend.cuda_fused import MOST_ARRAYS, MOST_LINES, Fused, Input, Line, Place, is_fusible
+from tensorgrad.backend.cuda.fused import MOST_ARRAYS, MOST_LINES, Fused, Input, Line, Place, is_fusible
 from tensorgrad.program.calls import Node
 from tensorgrad.program.lifetimes import ufunc_of
 from tensorgrad.program.traced import cast

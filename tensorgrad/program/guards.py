@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend.cuda_programs import is_on_gpu, is_real
+from tensorgrad.backend.cuda.programs import is_on_gpu, is_real
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.reach import NOTES, VALUES, Holder, Reach
 from tensorgrad.tape import Leaf, Traced

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import buffers
+from tensorgrad.backend.cpu import buffers
 
 Layout = tuple[int, ...] | None
 

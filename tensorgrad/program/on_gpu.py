@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import device_of, library_of, memory_of, move
-from tensorgrad.backend.cuda_programs import REDUCTIONS, counterpart, functions_for, is_on_gpu, why_not_captured
+from tensorgrad.backend.cuda.programs import REDUCTIONS, counterpart, functions_for, is_on_gpu, why_not_captured
 from tensorgrad.program.calls import Node, UntraceableError, mapped
 from tensorgrad.program.effects import nodes_of
 from tensorgrad.program.fusion import Run, fused

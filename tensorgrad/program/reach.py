@@ -32,7 +32,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tensorgrad.backend.cuda_programs import is_real
+from tensorgrad.backend.cuda.programs import is_real
 from tensorgrad.definition import Op
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.traced import Number, TracedArray

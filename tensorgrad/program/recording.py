@@ -13,8 +13,8 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from tensorgrad.backend import memory_of, stand_in, to_numpy
-from tensorgrad.backend.cuda_programs import is_real
-from tensorgrad.backend.parameter_blocks import steps_seen
+from tensorgrad.backend.cpu.parameter_blocks import steps_seen
+from tensorgrad.backend.cuda.programs import is_real
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
 from tensorgrad.program.guards import Guards, number_kind

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend.cuda_script import HEADER, MAIN, REDUCTIONS, call, definition
+from tensorgrad.backend.cuda.script import HEADER, MAIN, REDUCTIONS, call, definition
 from tensorgrad.io import replacing
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError

@@ -18,7 +18,7 @@ from weakref import ref
 
 import numpy as np
 
-from tensorgrad.backend.numpy_library import memory, settle
+from tensorgrad.backend.cpu.numpy_library import memory, settle
 from tensorgrad.program.calls import Node, UntraceableError, mapped
 from tensorgrad.program.layouts import layout_of
 from tensorgrad.program.shadows import ENOUGH, LEAST, HeavyError, UnknownValueError, shadow

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import stand_in
-from tensorgrad.backend.parameter_blocks import Blocks, Change, Watcher, fits, is_plain, steps_seen
+from tensorgrad.backend.cpu.parameter_blocks import Blocks, Change, Watcher, fits, is_plain, steps_seen
 from tensorgrad.program.calls import Node, UntraceableError, mapped
 from tensorgrad.program.layouts import layout_of
 from tensorgrad.program.traced import Later, Number, Trace, TracedArray, tracing

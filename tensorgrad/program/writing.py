@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend.numpy_library import memory
-from tensorgrad.backend.product_kernels import matmul
+from tensorgrad.backend.cpu.numpy_library import memory
+from tensorgrad.backend.cpu.product_kernels import matmul
 from tensorgrad.program.calls import Node, nodes_in
 from tensorgrad.program.chains import chains_of
 from tensorgrad.program.effects import nodes_of

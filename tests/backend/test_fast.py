@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.backend import fast, kernels, numba_functions
-from tensorgrad.backend.numba_rows import softmax_loop
+from tensorgrad.backend import fast, kernels
+from tensorgrad.backend.numba import functions as numba_functions
+from tensorgrad.backend.numba.rows import softmax_loop
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.checking import run_case
 

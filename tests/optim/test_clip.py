@@ -7,7 +7,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.backend import default_device
-from tensorgrad.backend import parameter_blocks as blocks
+from tensorgrad.backend.cpu import parameter_blocks as blocks
 from tests.optim.trajectories import import_torch, leaves, starts
 
 

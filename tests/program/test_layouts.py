@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 
-from tensorgrad.backend import buffers
+from tensorgrad.backend.cpu import buffers
 from tensorgrad.program.layouts import empty, layout_of
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.backend import buffers
+from tensorgrad.backend.cpu import buffers
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
 from tensorgrad.program.writing import MisfitError, Writer, expect, fresh

@@ -1,0 +1,1 @@
+"""The ways to compute a convolution on NumPy, and the choice between them."""

@@ -1,0 +1,136 @@
+"""What a GPU is besides a place for arrays: how many there are, their memory, their streams, and waiting for them.
+
+Everything but the count raises NoDeviceError where there is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tensorgrad.backend import probe
+from tensorgrad.backend.cuda import index_flag
+
+
+def _cupy() -> Any:
+    """The library that serves GPUs."""
+    probe.require()
+    from tensorgrad.backend.cuda.cupy_library import cupy
+
+    return cupy
+
+
+def _runtime() -> Any:
+    return _cupy().cuda
+
+
+def _device(device: Any) -> Any:
+    """A device as the library's object: by name, by number, by an object of the library; None for the current one."""
+    cuda = _runtime()
+    if device is None or not isinstance(device, (str, int)):
+        return cuda.Device() if device is None else device
+    number = device if isinstance(device, int) else int(device.removeprefix("cuda").removeprefix(":") or 0)
+    count = cuda.runtime.getDeviceCount()
+    if not 0 <= number < count:
+        raise ValueError(f"there is no device 'cuda:{number}' here; of this kind there are {count}")
+    return cuda.Device(number)
+
+
+def count() -> int:
+    return int(_runtime().runtime.getDeviceCount()) if probe.is_available() else 0
+
+
+def name(device: Any = None) -> str:
+    text = _runtime().runtime.getDeviceProperties(_device(device).id)["name"]
+    return text.decode() if isinstance(text, bytes) else str(text)
+
+
+def capability(device: Any = None) -> tuple[int, int]:
+    digits = str(_device(device).compute_capability)
+    return int(digits[:-1]), int(digits[-1])
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait until a device has done all it was given. Raises IndexError for an index that it could not follow."""
+    _device(device).synchronize()
+    index_flag.check()
+
+
+# ── memory ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def memory(device: Any = None) -> dict[str, int]:
+    """Bytes: in arrays, in the pool of the process, free on the device, and on it altogether."""
+    cupy, where = _cupy(), _device(device)
+    with where:
+        pool = cupy.get_default_memory_pool()
+        free, total = cupy.cuda.runtime.memGetInfo()
+        return {
+            "allocated": int(pool.used_bytes()),
+            "reserved": int(pool.total_bytes()),
+            "free": int(free),
+            "total": int(total),
+        }
+
+
+def release(device: Any = None) -> int:
+    """Give memory that no array uses back to the device; returns how many bytes."""
+    before = memory(device)["reserved"]
+    with _device(device):
+        _cupy().get_default_memory_pool().free_all_blocks()
+        _cupy().get_default_pinned_memory_pool().free_all_blocks()
+    return before - memory(device)["reserved"]
+
+
+def limit(size: int | None = None, fraction: float | None = None, device: Any = None) -> None:
+    """Let the pool of a device take no more than so many bytes, or such a part of it."""
+    with _device(device):
+        _cupy().get_default_memory_pool().set_limit(size, fraction)
+
+
+class Peak:
+    """The most bytes that arrays took at a time while it watched."""
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+
+@contextmanager
+def watch_memory(device: Any = None) -> Iterator[Peak]:
+    """Follow how much memory arrays take inside the block."""
+    cupy, where = _cupy(), _device(device)
+    peak = Peak()
+
+    class Hook(cupy.cuda.MemoryHook):  # type: ignore[misc, name-defined]
+        name = "tensorgrad"
+
+        def malloc_postprocess(self, **told: Any) -> None:
+            if told["device_id"] == where.id:
+                with where:
+                    peak.bytes = max(peak.bytes, int(cupy.get_default_memory_pool().used_bytes()))
+
+    with where:
+        peak.bytes = int(cupy.get_default_memory_pool().used_bytes())
+    with Hook():
+        yield peak
+
+
+# ── streams and events ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def stream(device: Any = None) -> Any:
+    with _device(device):
+        return _runtime().Stream(non_blocking=True)
+
+
+def current_stream() -> Any:
+    return _runtime().get_current_stream()
+
+
+def event(timing: bool) -> Any:
+    return _runtime().Event(disable_timing=not timing)
+
+
+def milliseconds(start: Any, end: Any) -> float:
+    return float(_runtime().get_elapsed_time(start, end))

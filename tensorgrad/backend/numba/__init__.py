@@ -1,0 +1,1 @@
+"""Loops over numbers that numba compiles, where the extra `fast` is installed."""

@@ -1,0 +1,41 @@
+"""What a program calls on a GPU; programs themselves are run in tests/program/test_on_gpu.py."""
+
+import operator
+
+import numpy as np
+
+from tensorgrad.backend.cpu.numpy_library import namespace
+from tensorgrad.backend.cuda.programs import counterpart, functions_for, is_on_gpu, is_real, why_not_captured
+
+
+class Other:
+    sum = "sum"
+    count_nonzero = "count"
+
+    class linalg:
+        inv = "inv"
+
+
+def test_functions_are_found_by_name():
+    assert counterpart(np.sum, Other) == "sum"
+    assert counterpart(np.linalg.inv, Other) == "inv"
+    assert counterpart(np.linalg.det, Other) is None
+    assert counterpart(namespace.count_nonzero, Other) == "count"
+    assert counterpart(len, Other) is len
+    assert counterpart(operator.add, Other) is operator.add
+
+
+def test_the_module_of_an_array_has_its_functions():
+    assert functions_for(np.zeros(1)) is np
+
+
+def test_arrays_in_host_memory_are_real_and_on_no_gpu():
+    assert is_real(np.zeros(1))
+    assert not is_on_gpu(np.zeros(1))
+    assert not is_real([1.0])
+
+
+def test_why_a_program_is_no_graph():
+    assert "matmul" in why_not_captured(["matmul", "sum"], False)
+    assert "numbers that it reads" in why_not_captured(["sum"], True)
+    assert "makes arrays as it goes" in why_not_captured(["sum"], False)
