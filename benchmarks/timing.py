@@ -25,6 +25,7 @@ from typing import Any
 
 BUSY = 0.5  # the load, before a benchmark starts, that says others use the machine
 RESULTS = Path(__file__).parent / "results"
+REST = 0.1  # seconds between two turns: the threads of OpenBLAS and of OpenMP spin for up to 30 ms after their last work
 INSTALL = {"torch": "torch==2.13.0", "autograd": "autograd", "jax": "jax"}  # how to get a peer: pip install ...
 
 
@@ -131,6 +132,7 @@ def interleave(turns: Mapping[str, Callable[[], tuple[float, float]]], rounds: i
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
     for _ in range(rounds + 1):
         for name, take in turns.items():
+            time.sleep(REST)
             taken[name].append(take())
     return {
         name: Times([median for median, _ in each[1:]], min(least for _, least in each[1:]))
