@@ -191,5 +191,9 @@ RULES: dict[str, Rule] = {
     "searchsorted": lambda values, result: size(result) * log2(max(size(values[0]), 2)),
     "isin": lambda values, result: size(result) * log2(max(size(values[1]), 2)),
     "convolve_vectors": lambda values, _: 2 * size(values[0]) * size(values[1]),
+    # A product and a sum for each tap of each channel.
+    "read_taps": lambda values, result: 2 * size(result) * values[1].shape[1],
+    "read_taps_x": lambda values, _: 2 * size(values[0]) * values[1].shape[1],
+    "read_taps_weight": lambda values, _: 2 * size(values[1]) * values[2].shape[1],
     "stretch_axis": lambda values, result: 3 * max(size(values[0]), size(result)),
 }

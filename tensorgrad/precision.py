@@ -74,7 +74,7 @@ POLICIES: dict[str, dict[str, str]] = {
         SINGLE: "logsumexp mean prod safe_sqrt sum var",
         WIDEST: "all any argmax argmin count_nonzero max min",
     },
-    "sampling": {WIDEST: "stretch_axis"},
+    "sampling": {WIDEST: "read_taps read_taps_weight read_taps_x stretch_axis"},
     "scan": {SINGLE: "cumulative_prod cumulative_sum running_logsumexp", WIDEST: "running_places"},
     "scatter": {WIDEST: "largest_of_segments"},
     "shape": {

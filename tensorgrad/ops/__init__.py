@@ -326,6 +326,9 @@ from tensorgrad.ops.sampling import (
     interpolate,
     pixel_shuffle,
     pixel_unshuffle,
+    read_taps,
+    read_taps_weight,
+    read_taps_x,
     stretch_axis,
 )
 from tensorgrad.ops.scan import (
@@ -637,6 +640,9 @@ __all__ = [
     "qr",
     "qr_parts",
     "quantile",
+    "read_taps",
+    "read_taps_weight",
+    "read_taps_x",
     "real",
     "reciprocal",
     "relu",

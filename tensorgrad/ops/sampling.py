@@ -6,7 +6,6 @@ how two sizes lie upon each other: with it the middles of the outermost pixels c
 
 from __future__ import annotations
 
-from itertools import product
 from math import floor as whole
 from math import prod
 from typing import Any
@@ -16,11 +15,11 @@ import numpy as np
 from tensorgrad.backend import Array, get_default_dtype
 from tensorgrad.backend.stretch_taps import Stretch, cubic_weights, taps_back, taps_of
 from tensorgrad.ops.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
-from tensorgrad.ops.arrays import arange, device_of, isdtype, zeros
+from tensorgrad.ops.arrays import device_of, isdtype
 from tensorgrad.ops.elementwise import abs, asarray, astype, clip, floor, isfinite, round, where
-from tensorgrad.ops.indexing import array_of, getitem
+from tensorgrad.ops.indexing import array_of
 from tensorgrad.ops.products import matmul
-from tensorgrad.ops.shape import concat, expand_dims, permute_dims, reshape
+from tensorgrad.ops.shape import expand_dims, permute_dims, reshape, stack
 from tensorgrad.ops.windows import Size, Sizes, per_axis
 from tensorgrad.primitive import op
 
@@ -166,6 +165,71 @@ def pixel_unshuffle(x: Any, downscale_factor: int) -> Any:
     return reshape(permute_dims(x, (0, 1, 3, 5, 2, 4)), (*batch, channels * r * r, h // r, w // r))
 
 
+# ── pixels by their places ──────────────────────────────────────────────────────────────────────────────────
+# One form of an image, weights and a result, linear in each, and its three derivatives; so each is the rule of the
+# others, and all orders follow. Places go from 0 to m - 1; one below 0 is no pixel, and has no part in anything.
+
+
+def _rows(xp: Any, x: Array, places: Array) -> list[Array]:
+    """The pixels that each tap reads, channels last.   (n, c, m), (n, t, p) -> t x (n, p, c)"""
+    n, c, m = x.shape
+    nothing = xp.zeros((1, c), dtype=x.dtype, device=x.device)  # a row of its own, so that no infinity leaks
+    rows = xp.concat([xp.reshape(xp.permute_dims(x, (0, 2, 1)), (n * m, c)), nothing], axis=0)
+    first = xp.reshape(xp.arange(n, dtype=xp.int64, device=x.device) * m, (n, 1, 1))
+    index = xp.where(places < 0, n * m, places + first)
+    taken = [xp.take(rows, xp.reshape(index[:, tap, :], (-1,)), axis=0) for tap in range(places.shape[1])]
+    return [xp.reshape(each, (n, places.shape[2], c)) for each in taken]
+
+
+@op(linear=True)
+def read_taps(xp: Any, x: Array, places: Array, weight: Array = None) -> Array:
+    """y[n, c, p] = sum over t of weight[n, t, p] x[n, c, places[n, t, p]].   (n, c, m), 2 of (n, t, p) -> (n, c, p)
+
+    weight: all 1 where it is left out.
+    """
+    total: Any = None
+    for tap, part in enumerate(_rows(xp, x, places)):
+        part = part if weight is None else part * xp.expand_dims(weight[:, tap, :], axis=-1)
+        total = part if total is None else total + part
+    return xp.permute_dims(total, (0, 2, 1))
+
+
+@op(linear=True)
+def read_taps_x(xp: Any, y: Array, places: Array, size: int, weight: Array = None) -> Array:
+    """The adjoint in the image, of m = size pixels.   (n, c, p), 2 of (n, t, p) -> (n, c, m)
+
+    What meets at a pixel is added in the order of the taps and, within each, of the positions.
+    """
+    pixels = xp.reshape(xp.arange(size, dtype=xp.int64, device=y.device), (1, size, 1))
+    total: Any = None
+    for tap in range(places.shape[1]):
+        hot = xp.astype(xp.expand_dims(places[:, tap, :], axis=1) == pixels, y.dtype)
+        part = hot if weight is None else hot * xp.expand_dims(weight[:, tap, :], axis=1)
+        total = part if total is None else total + part
+    return xp.matmul(y, xp.matrix_transpose(total))
+
+
+@op(linear=True)
+def read_taps_weight(xp: Any, x: Array, y: Array, places: Array) -> Array:
+    """The adjoint in the weights.   (n, c, m), (n, c, p), (n, t, p) -> (n, t, p)"""
+    given = xp.permute_dims(y, (0, 2, 1))
+    return xp.stack([xp.sum(part * given, axis=-1) for part in _rows(xp, x, places)], axis=1)
+
+
+read_taps.vjp(
+    x=lambda g, places, weight, x_shape: read_taps_x(g, places, x_shape[2], weight),
+    weight=lambda g, x, places: read_taps_weight(x, g, places),
+)
+read_taps_x.vjp(
+    y=lambda g, places, weight: read_taps(g, places, weight),
+    weight=lambda g, y, places: read_taps_weight(g, y, places),
+)
+read_taps_weight.vjp(
+    x=lambda g, y, places, x_shape: read_taps_x(y, places, x_shape[2], g),
+    y=lambda g, x, places: read_taps(x, places, g),
+)
+
+
 # ── wherever a grid says ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -199,29 +263,24 @@ def grid_sample(
         raise ValueError(f"grid_sample: mode is {mode!r}; it may be 'bilinear', 'nearest'{also} for {axes} axes")
     if padding_mode not in ("zeros", "border", "reflection"):
         raise ValueError(f"grid_sample: padding_mode is {padding_mode!r}; it may be 'zeros', 'border' or 'reflection'")
-    n, c, *sizes = x.shape
+    (n, c, *sizes), shape = x.shape, grid.shape
     if not prod(sizes):
         raise ValueError(f"grid_sample: there are no pixels in the shape {tuple(x.shape)}")
-    rows = reshape(permute_dims(x, (0, *range(2, axes + 2), 1)), (n * prod(sizes), c))
-    if padding_mode == "zeros":  # what lies outside is read from a row of its own, so that no infinity leaks
-        rows = concat([rows, zeros((1, c), dtype=x.dtype, device=device_of(x))], axis=0)
-    grid = where(grid == grid, grid, -1.0)
+    grid = reshape(where(grid == grid, grid, -1.0), (n, prod(grid.shape[1:-1]), axes))
     if mode == "nearest":
         grid = array_of(grid)
-    taps = [
+    nodes = [
         _nodes(grid[..., axes - 1 - axis], size, mode, padding_mode, align_corners) for axis, size in enumerate(sizes)
     ]
-    total: Any = None
-    for corner in product(*taps):
-        part = _read(rows, [place for place, _ in corner], tuple(sizes), n, padding_mode)
-        for _, weight in corner:
-            part = part if weight is None else part * expand_dims(weight, axis=-1)
-        total = part if total is None else total + part
-    return permute_dims(total, (0, axes + 1, *range(1, axes + 1)))
+    places, weight = _taps(nodes, tuple(sizes), padding_mode)
+    return reshape(read_taps(reshape(x, (n, c, prod(sizes))), places, weight), (n, c, *shape[1:-1]))
 
 
-def _nodes(coordinate: Any, size: int, mode: str, padding_mode: str, align_corners: bool) -> list[tuple[Any, Any]]:
-    """The places that are read along an axis for coordinates from -1 to 1, and what each weighs."""
+def _nodes(coordinate: Any, size: int, mode: str, padding_mode: str, align_corners: bool) -> tuple[Any, Any]:
+    """The places that are read along an axis for coordinates from -1 to 1, and what each weighs.   (n, p) -> (n, t, p)
+
+    Places are whole, and may lie outside; those of the nearest pixel weigh None.
+    """
     if align_corners and size == 1:  # the one pixel, for an infinite coordinate too
         position = where(isfinite(array_of(coordinate)), coordinate, 0.0) * 0.0
     else:
@@ -229,20 +288,19 @@ def _nodes(coordinate: Any, size: int, mode: str, padding_mode: str, align_corne
     if mode != "bicubic":
         position = _inside(position, size, padding_mode, align_corners)
         if mode == "nearest":
-            return [(round(position), None)]
+            return expand_dims(round(position), axis=1), None
         low = floor(array_of(position))
-        return [(low, low + 1.0 - position), (low + 1.0, position - low)]
+        return stack([low, low + 1.0], axis=1), stack([low + 1.0 - position, position - low], axis=1)
     if padding_mode == "reflection":
         position = where(isfinite(array_of(position)), position, 0.0)
     else:
         position = clip(position, -3.0, size + 2.0)  # further out all four pixels are one, or zero
     low = floor(array_of(position))
-    weights = cubic_weights(position - low)
     # The four places are brought inside, not the position: beyond an end the kernel goes on over what is there.
-    places = [low + float(step) for step in range(-1, 3)]
+    places = stack([low + float(step) for step in range(-1, 3)], axis=1)
     if padding_mode != "zeros":
-        places = [_inside(place, size, padding_mode, align_corners) for place in places]
-    return list(zip(places, weights, strict=True))
+        places = _inside(places, size, padding_mode, align_corners)
+    return places, stack(cubic_weights(position - low), axis=1)
 
 
 def _inside(position: Any, size: int, padding_mode: str, align_corners: bool) -> Any:
@@ -262,18 +320,23 @@ def _inside(position: Any, size: int, padding_mode: str, align_corners: bool) ->
     return clip(position, 0.0, size - 1.0)
 
 
-def _read(rows: Any, places: list[Any], sizes: Sizes, n: int, padding_mode: str) -> Any:
-    """The pixels at whole places, one list of them per axis.   (n h w, c), axes x (n, h', w') -> (n, h', w', c)"""
-    index: Any = arange(n, device=device_of(places[0]))
-    index = reshape(index, (n, *[1] * len(sizes)))
-    inside: Any = None
-    for place, size in zip(places, sizes, strict=True):
+def _taps(nodes: list[tuple[Any, Any]], sizes: Sizes, padding_mode: str) -> tuple[Any, Any]:
+    """Every node of an axis with every one of the others.   axes x 2 of (n, t, p) -> 2 of (n, t .., p)"""
+    index: Any = None
+    weight: Any = None
+    for axis, ((place, weighs), size) in enumerate(zip(nodes, sizes, strict=True)):
         within = clip(place, 0.0, size - 1.0)
-        index = index * size + astype(within, "int64")
-        inside = within == place if inside is None else inside & (within == place)
-    if padding_mode == "zeros":
-        index = where(inside, index, n * prod(sizes))
-    return getitem(rows, (index,))
+        step = astype(within, "int64") * prod(sizes[axis + 1 :])
+        if padding_mode == "zeros":  # what other axes add does not lead back
+            step = where(within == place, step, -prod(sizes))
+        if index is None:
+            index, weight = step, weighs
+            continue
+        shape = (step.shape[0], index.shape[1] * step.shape[1], step.shape[2])
+        index = reshape(expand_dims(index, axis=2) + expand_dims(step, axis=1), shape)
+        if weight is not None:
+            weight = reshape(expand_dims(weight, axis=2) * expand_dims(weighs, axis=1), shape)
+    return index, weight
 
 
 def affine_grid(theta: Any, size: tuple[int, ...], align_corners: bool = False) -> Any:

@@ -9,6 +9,7 @@ from tensorgrad.backend.cpu import normalization_kernels as normalization_kernel
 from tensorgrad.backend.cpu import padding_kernels as padding_kernels
 from tensorgrad.backend.cpu import pooling_kernels as pooling_kernels
 from tensorgrad.backend.cpu import recurrent_kernels as recurrent_kernels
+from tensorgrad.backend.cpu import sampling_kernels as sampling_kernels
 from tensorgrad.backend.cpu import scan_kernels as scan_kernels
 from tensorgrad.backend.cpu import segment_kernels as segment_kernels
 from tensorgrad.backend.cpu import softmax_kernels as softmax_kernels

@@ -295,7 +295,7 @@ def _added(xp: Any, values: Any, rows: Any, width: int, size: int) -> Any:
     if not cuda_settings.get_deterministic() and dtype.name in FLOATS:
         _FAST.over("add_atomically", values.size, values, values, rows, table, width, values.size, largest=size)
     else:
-        order, ordered = _sorted(xp, rows)
+        order, ordered = sorted_rows(xp, rows)
         pieces = -(-n // PIECE)
         heads = empty(xp, values, (pieces * width,), table.dtype)
         given = (values, order, ordered, table, heads, n, width, pieces)
@@ -304,7 +304,7 @@ def _added(xp: Any, values: Any, rows: Any, width: int, size: int) -> Any:
     return xp.astype(table, dtype, copy=False)
 
 
-def _sorted(xp: Any, rows: Any) -> tuple[Any, Any]:
+def sorted_rows(xp: Any, rows: Any) -> tuple[Any, Any]:
     """An order that sorts rows and leaves equal ones as they come, and the sorted rows."""
     rows = xp.reshape(rows, (-1,))
     order = xp.argsort(rows, stable=True)
@@ -324,7 +324,7 @@ def _setitem(xp: Any, x: Any, value: Any, key: Any) -> Any:
     whole = contiguous(xp.broadcast_to(xp.astype(value, x.dtype, copy=False), (*named, *row)))
     numbers, table = contiguous(_numbers(whole)), _numbers(result)
     width = prod(row) * prod(numbers.shape[whole.ndim :])
-    order, ordered = _sorted(xp, rows)
+    order, ordered = sorted_rows(xp, rows)
     given = (numbers, order, ordered, table, rows.size, width, numbers.size)
     _SOURCE.over("write_last", numbers.size, numbers, *given, largest=table.size)
     return result
@@ -340,7 +340,7 @@ def _largest_of_segments(xp: Any, x: Any, segment_ids: Any, num_segments: int) -
         return NotImplemented
     lowest = -np.inf if x.dtype.kind not in "iu" else np.iinfo(x.dtype).min
     x = contiguous(x)
-    order, ordered = _sorted(xp, xp.astype(segment_ids, xp.int64, copy=False))
+    order, ordered = sorted_rows(xp, xp.astype(segment_ids, xp.int64, copy=False))
     out = empty(xp, x, (num_segments, *x.shape[1:]))
     start = xp.full((1,), lowest, dtype=x.dtype, device=x.device)
     given = (x, order, ordered, out, start, x.shape[0], prod(x.shape[1:]), out.size)

@@ -11,7 +11,7 @@ import numpy as np
 from tensorgrad import ops
 from tensorgrad.testing.case import case
 from tensorgrad.testing.cases.adaptive_pooling import CASES as POOLING
-from tensorgrad.testing.strategies import reals
+from tensorgrad.testing.strategies import integers, reals
 
 
 def _hat(t: float) -> float:
@@ -108,6 +108,31 @@ def _inside(position: float, size: int, padding_mode: str, align_corners: bool) 
     return position
 
 
+def _matrix(places: Any, weight: Any, size: int) -> Any:
+    """What each position takes of each pixel.   2 of (n, t, p) -> (n, p, m)"""
+    matrix = np.zeros((places.shape[0], places.shape[2], size), np.float64 if weight is None else weight.dtype)
+    for n, t, p in np.ndindex(*places.shape):
+        if places[n, t, p] >= 0:
+            matrix[n, p, places[n, t, p]] += 1.0 if weight is None else weight[n, t, p]
+    return matrix
+
+
+def _read_taps(x: Any, places: Any, weight: Any = None) -> Any:
+    return np.einsum("ncm,npm->ncp", x, _matrix(places, weight, x.shape[2]))
+
+
+def _read_taps_x(y: Any, places: Any, size: int, weight: Any = None) -> Any:
+    return np.einsum("ncp,npm->ncm", y, _matrix(places, weight, size))
+
+
+def _read_taps_weight(x: Any, y: Any, places: Any) -> Any:
+    out = np.zeros(places.shape, np.result_type(x, y))
+    for n, t, p in np.ndindex(*places.shape):
+        if places[n, t, p] >= 0:
+            out[n, t, p] = np.sum(x[n, :, places[n, t, p]] * y[n, :, p])
+    return out
+
+
 def _grid_sample(x: Any, grid: Any, mode: str, padding_mode: str, align_corners: bool) -> Any:
     sizes = x.shape[2:]
     out = np.zeros((*x.shape[:2], *grid.shape[1:-1]), np.result_type(x, grid))
@@ -156,6 +181,8 @@ _sizes = {"h": (2, 4), "w": (2, 4), "n": (1, 2), "c": (1, 2)}
 # Where, for 3 pixels, a position meets a pixel or an end of the image, and half-way between two pixels.
 _KINKS = (-4 / 3, -1.0, -2 / 3, 0.0, 2 / 3, 1.0, 4 / 3)
 _HALVES = (-1.0, -0.5, -1 / 3, 1 / 3, 0.5, 1.0)
+_places = integers(-3, 4, "n t p")
+_taps: dict[str, Any] = {"_sizes": {"n": (1, 2), "c": (1, 2), "t": (1, 3), "p": (1, 4)}}
 _outside = {"padding_mode": st.sampled_from(["zeros", "border", "reflection"]), "align_corners": st.booleans()}
 
 CASES = [
@@ -256,6 +283,34 @@ CASES = [
         x=reals(dims="n c 4 2"),
         downscale_factor=st.sampled_from([1, 2]),
         _complex=True,
+    ),
+    case(ops.read_taps, _read_taps, x=reals(dims="n c 4"), places=_places, weight=reals(dims="n t p"), **_taps),
+    case(ops.read_taps, _read_taps, x=reals(dims="n c 4"), places=_places, _name="read_taps, all alike", **_taps),
+    case(
+        ops.read_taps_x,
+        _read_taps_x,
+        y=reals(dims="n c p"),
+        places=_places,
+        size=4,
+        weight=reals(dims="n t p"),
+        **_taps,
+    ),
+    case(
+        ops.read_taps_x,
+        _read_taps_x,
+        y=reals(dims="n c p"),
+        places=_places,
+        size=4,
+        _name="read_taps_x, all alike",
+        **_taps,
+    ),
+    case(
+        ops.read_taps_weight,
+        _read_taps_weight,
+        x=reals(dims="n c 4"),
+        y=reals(dims="n c p"),
+        places=_places,
+        **_taps,
     ),
     case(
         ops.grid_sample,
