@@ -25,7 +25,9 @@ from typing import Any
 
 BUSY = 0.5  # the load, before a benchmark starts, that says others use the machine
 RESULTS = Path(__file__).parent / "results"
-REST = 0.1  # seconds between two turns: the threads of OpenBLAS and of OpenMP spin for up to 30 ms after their last work
+REST = (
+    0.1  # seconds between two turns: the threads of OpenBLAS and of OpenMP spin for up to 30 ms after their last work
+)
 INSTALL = {"torch": "torch==2.13.0", "autograd": "autograd", "jax": "jax"}  # how to get a peer: pip install ...
 
 

@@ -42,8 +42,8 @@ def _before(xp: Any, first: Any, states: Any, reverse: bool) -> Any:
 
 def _weight_gradient(xp: Any, d_z: Any, x: Any) -> Any:
     """The gradient of W in z = x W^T, over all steps.   (l, n, m), (l, n, i) -> (m, i)"""
-    rows = (x.shape[0] * x.shape[1], -1)
-    return xp.matmul(xp.matrix_transpose(xp.reshape(d_z, rows)), xp.reshape(x, rows))
+    d_z, x = (xp.reshape(each, (each.shape[0] * each.shape[1], each.shape[2])) for each in (d_z, x))
+    return xp.matmul(xp.matrix_transpose(d_z), x)
 
 
 # ── LSTM ────────────────────────────────────────────────────────────────────────────────────────────────────

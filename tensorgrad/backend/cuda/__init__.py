@@ -7,6 +7,7 @@ from tensorgrad.backend.cuda import normalization_kernels as normalization_kerne
 from tensorgrad.backend.cuda import pooling_kernels as pooling_kernels
 from tensorgrad.backend.cuda import product_kernels as product_kernels
 from tensorgrad.backend.cuda import random_kernels as random_kernels
+from tensorgrad.backend.cuda import recurrent_kernels as recurrent_kernels
 from tensorgrad.backend.cuda import sampling_kernels as sampling_kernels
 from tensorgrad.backend.cuda import softmax_kernels as softmax_kernels
 from tensorgrad.backend.cuda import update_kernels as update_kernels

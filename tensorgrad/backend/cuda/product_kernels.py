@@ -69,6 +69,24 @@ def product(xp: Any, x1: Any, x2: Any, dtype: Any = None, out: Any = None) -> An
     return out
 
 
+class Repeated:
+    """One matrix times many, one after another, each into the same array.   (m, k), (k, n) -> (m, n)
+
+    What does not change from call to call is worked out once. dtype: that of `out`.
+    """
+
+    def __init__(self, xp: Any, x1: Any, columns: int, dtype: Any) -> None:
+        self.out = empty(xp, x1, (x1.shape[0], columns), dtype)
+        self._left, self._right = _operand(xp, x1, ()), Operand(None, False, columns, 0)
+        self._result = Operand(self.out, False, columns, 0)
+        self._columns, (self._rows, self._k) = columns, x1.shape
+
+    def __call__(self, x2: Any) -> None:
+        """x2: without gaps."""
+        right = self._right._replace(array=x2)
+        gemm(right, self._left, self._result, self._columns, self._rows, self._k, 1)
+
+
 def _operand(xp: Any, x: Any, batch: tuple[int, ...]) -> Operand:
     """An operand without a copy where one step leads from each matrix to the next, and one axis has no gaps."""
     if prod(x.shape[:-2]) == 1:
