@@ -33,6 +33,7 @@ from tensorgrad.backend import (
     is_inexact,
     rules_in_blocks,
     settle,
+    shares_nothing,
 )
 from tensorgrad.definition import GATHER, IDENTITY, NOTHING, ONE, PARTS, READY, TWO
 from tensorgrad.precision import without_autocast
@@ -642,7 +643,7 @@ def added(before: Any, g: Any, kind: type[Traced], given: set[int]) -> Any:
             data = before.data + g
     else:
         data = settle(g)
-        if id(data) in given or getattr(data, "base", None) is not None:
+        if id(data) in given or not shares_nothing(data):
             data = ops.copy(data)
     given.add(id(data))
     tensor = kind.__new__(kind)

@@ -316,6 +316,23 @@ def test_two_leaves_that_get_the_same_values_get_arrays_of_their_own():
         assert y.grad.tolist() == [1.0, 1.0]
 
 
+@pytest.mark.numpy_only(reason="the base of a NumPy array")
+def test_a_gradient_that_is_a_view_is_handed_over_as_it_is_only_where_nobody_sees_its_memory():
+    x = tg.asarray(np.ones((3, 2)), requires_grad=True)
+    tg.permute_dims(x * 2.0, (1, 0)).backward(tg.ones((2, 3), dtype="float64"))
+    assert x.grad.data.base is None  # made by the product
+    x.grad = None
+    tg.permute_dims(x, (1, 0)).backward(tg.ones((2, 3), dtype="float64") * 2.0)
+    first = x.grad
+    x.grad = None
+    seed = tg.ones((2, 3), dtype="float64")
+    tg.permute_dims(x, (1, 0)).backward(seed)
+    assert not np.shares_memory(x.grad.data, seed.data)
+    seed[0, 0] = 5.0
+    assert first.tolist() == [[2.0, 2.0]] * 3
+    assert x.grad.tolist() == [[1.0, 1.0]] * 3
+
+
 @pytest.mark.numpy_only(reason="np.shares_memory")
 @pytest.mark.parametrize("create_graph", [False, True])
 def test_gradients_share_memory_with_nothing(create_graph):

@@ -4,7 +4,7 @@ from tensorgrad.backend import cpu as cpu
 from tensorgrad.backend import cuda as cuda
 from tensorgrad.backend.cpu.blas import one_thread
 from tensorgrad.backend.cpu.blocks import LARGE, add_into, rules_in_blocks, wide
-from tensorgrad.backend.cpu.buffers import empty, is_on_shelf
+from tensorgrad.backend.cpu.buffers import empty, is_on_shelf, shares_nothing
 from tensorgrad.backend.cpu.convolution.choice import get_winograd, set_winograd
 from tensorgrad.backend.cpu.workers import get_num_threads, set_num_threads, share, threads
 from tensorgrad.backend.dtypes import (
@@ -115,6 +115,7 @@ __all__ = [
     "set_winograd",
     "settle",
     "share",
+    "shares_nothing",
     "stand_in",
     "threads",
     "to_numpy",

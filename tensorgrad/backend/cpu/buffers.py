@@ -39,8 +39,9 @@ class Shelves:
         self._find(probe)  # how many hold a free array, in this interpreter's way of counting
 
     def _find(self, shelf: list[Any]) -> Any:
-        """An array of the shelf that only the shelf holds, or None. It goes to the end, where the youngest are."""
-        for place, array in enumerate(shelf):
+        """An array of the shelf that only the shelf holds, or None: that used last, which a cache may still have."""
+        for place in range(len(shelf) - 1, -1, -1):
+            array = shelf[place]
             count = sys.getrefcount(array)
             if not self.free_count:
                 self.free_count = count
@@ -149,6 +150,34 @@ def is_on_shelf(array: Any) -> bool:
     """
     with _shelves.lock:
         return any(each is array for each in _shelves.shelves.get((array.shape, array.dtype), ()))
+
+
+def _holders(view: Any) -> int:
+    """How many hold the owner of a view's memory, in this interpreter's way of counting."""
+    return sys.getrefcount(view.base)
+
+
+_HELD_ALONE = _holders(np.empty(1)[:])
+
+
+def shares_nothing(array: Any) -> bool:
+    """Whether nobody else can see the memory that an array lies in.
+
+    It is the array's own, or that of an owner whom the array alone holds, and perhaps a shelf.
+
+    >>> x = np.zeros((2, 3))
+    >>> shares_nothing(x), shares_nothing(x.T), shares_nothing(np.zeros((2, 3)).T)
+    (True, False, True)
+    """
+    owner = getattr(array, "base", None)
+    if owner is None:
+        return True
+    if not _COUNTS_TELL or type(array) is not np.ndarray or type(owner) is not np.ndarray:
+        return False
+    if owner.base is not None or owner.size != array.size or getweakrefcount(owner):
+        return False
+    del owner
+    return _holders(array) - is_on_shelf(array.base) == _HELD_ALONE
 
 
 def release() -> int:

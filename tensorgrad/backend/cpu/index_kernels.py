@@ -62,7 +62,8 @@ def _add_at(xp: Any, values: Any, key: Any, shape: tuple[int, ...]) -> Any:
         return zeros(shape, values.dtype)
     width = prod(row_shape)
     values = np.broadcast_to(values, rows.shape + row_shape).reshape(rows.size, width)
-    return _sums_of_rows(prod(shape) // width, rows.reshape(-1), values).reshape(shape)
+    table = _sums_of_rows(prod(shape) // width, rows.reshape(-1), values)
+    return table if table.shape == shape else table.reshape(shape)  # a gradient that is a view would be copied
 
 
 def _names_nothing_twice(key: Any) -> bool:

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 import tensorgrad as tg
 from tensorgrad.backend.cpu import buffers
-from tensorgrad.backend.cpu.buffers import Shelves, empty, is_on_shelf, release
+from tensorgrad.backend.cpu.buffers import Shelves, empty, is_on_shelf, release, shares_nothing
 from tests.large_arrays import everything_is_large
 
 FLOAT = np.dtype("float32")
@@ -70,6 +70,26 @@ def test_whatever_sees_an_array_keeps_it(hold: Any) -> None:
     assert address(empty((1000,), FLOAT)) != at
     del held
     assert at in {address(each) for each in [empty((1000,), FLOAT) for _ in range(4)]} or hold is weakref.ref
+
+
+@pytest.mark.parametrize("make", [lambda: np.zeros((40, 25)), lambda: empty((40, 25), FLOAT)])
+@pytest.mark.parametrize("hold", [lambda a: a.T, memoryview, lambda a: a.__dlpack__(), lambda a: a, weakref.ref])
+def test_a_view_shares_nothing_while_it_alone_holds_its_owner(make: Any, hold: Any) -> None:
+    a = make()
+    assert shares_nothing(a)
+    view = a.T
+    assert not shares_nothing(view)  # this frame holds the owner
+    held = hold(a)
+    del a
+    assert not shares_nothing(view)
+    del held
+    assert shares_nothing(view)
+    again = view[...]
+    assert not shares_nothing(view)
+    del again
+    assert shares_nothing(view)
+    assert not shares_nothing(view[1:])  # it would keep the whole of its owner alive
+    assert not shares_nothing(np.frombuffer(bytearray(8)))
 
 
 def test_torch_sees_an_array_as_long_as_it_lives() -> None:
