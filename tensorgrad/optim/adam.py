@@ -77,7 +77,9 @@ class Adam(Optimizer):
             largest = state["max_exp_avg_sq"]
             largest[...] = namespace(v).maximum(largest, v)
             v = largest
-        blend(theta, 1, m / (v**0.5 + eps), -rate)
+        size = v**0.5
+        size += eps
+        blend(theta, 1, m / size, -rate)
 
 
 class AdamW(Adam):

@@ -18,8 +18,9 @@ from tensorgrad.backend import fast
 from tensorgrad.backend.cpu.workers import share
 from tensorgrad.backend.libraries import beside, library_of
 
-# Measured with Adam over 10 M numbers: half a MiB is best, a quarter and one MiB cost 1.05 to 1.1 times as much.
-BLOCK_BYTES = 1 << 19
+# Measured with Adam over 10 M numbers on two threads: half a MiB takes 1.2 times as long, a quarter 1.7 times, for then
+# threads wait for the interpreter more often; two MiB take as long.
+BLOCK_BYTES = 1 << 20
 # An update that is compiled goes once over memory and needs no cache: long blocks cost fewer calls, 0.3 ms of Adam's 6.
 LONG_BYTES = 1 << 21
 # Joined are parameters below so many numbers: three copies of them take less time than a dozen calls.
