@@ -62,7 +62,7 @@ draws_seen: ContextVar[Callable[..., Any] | None] = ContextVar("draws_seen", def
 
 
 def _seen(draw: Draw) -> Draw:
-    """A method whose values rest on the stream alone, shown to whoever looks on."""
+    """A method that rests on the stream alone, or moves it, shown to whoever looks on."""
 
     @wraps(draw)
     def method(self: Any, *args: Any, **keywords: Any) -> Any:
@@ -112,6 +112,7 @@ class Generator:
 
     # ── state ───────────────────────────────────────────────────────────────────────────────────────────
 
+    @_seen
     def get_state(self) -> dict[str, int]:
         """Where the stream stands: its key, and the counter, the number of blocks of four words taken.
 
@@ -123,6 +124,7 @@ class Generator:
         with _turn:
             return {"key": self._key, "counter": self._counter}
 
+    @_seen
     def set_state(self, state: dict[str, int]) -> None:
         """Go to a place in a stream, as `get_state` gave it.
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.guards import tensor_key
-from tensorgrad.program.reach import VALUES
+from tensorgrad.program.guards import plain, tensor_key
+from tensorgrad.program.reach import is_value
 from tensorgrad.tape import Traced
 
 
@@ -37,16 +37,22 @@ def _key_of(part: Any, leaves: list[Any]) -> Any:
             raise UntraceableError(f"an argument is a {type(part).__name__} of {part.dtype}")
         leaves.append(part)
         return ("array", part.shape, part.dtype)
-    if isinstance(part, dict):
-        return ("dict", *[(key, _key_of(each, leaves)) for key, each in part.items()])
-    if isinstance(part, (list, tuple)):
+    if isinstance(part, (dict, list, tuple)):
+        if not _is_nested(part):
+            raise UntraceableError(f"an argument is a {type(part).__name__}; hand in a dict, list or tuple instead")
+        if type(part) is dict:
+            return ("dict", *[(type(key), key, _key_of(each, leaves)) for key, each in part.items()])
         return (type(part), *[_key_of(each, leaves) for each in part])
-    if isinstance(part, (float, complex)):
-        return (type(part), str(part))
-    if isinstance(part, VALUES) and not isinstance(part, slice):
-        return (type(part), part)
+    if is_value(part) and type(part) is not slice:
+        return (type(part), plain(part))
     leaves.append(part)
     return ("object", id(part))
+
+
+def _is_nested(part: Any) -> bool:
+    """Whether an argument is looked into: a dict, list or tuple, or a tuple with names for its parts and no more."""
+    named = isinstance(part, tuple) and hasattr(part, "_fields") and not hasattr(part, "__dict__")
+    return type(part) in (dict, list, tuple) or named
 
 
 def rebuilt(value: Any, leaves: list[Any]) -> Any:
@@ -60,7 +66,7 @@ def _rebuilt(part: Any, left: Iterator[Any]) -> Any:
     if isinstance(part, (list, tuple)):
         parts = [_rebuilt(each, left) for each in part]
         return parts if isinstance(part, list) else type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
-    if isinstance(part, VALUES) and not isinstance(part, slice):
+    if is_value(part) and type(part) is not slice:
         return part
     return next(left)
 

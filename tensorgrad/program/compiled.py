@@ -12,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from tensorgrad.backend import memory_of, settle
+from tensorgrad.backend import get_default_dtype, memory_of, settle
 from tensorgrad.backend.cpu.buffers import release
 from tensorgrad.backend.cuda.programs import is_on_gpu, kept_whole
 from tensorgrad.precision import autocast_dtype
@@ -56,9 +56,14 @@ class Program:
     def _write(self, recording: Recording) -> None:
         writer = Writer(recording)
         self._function = writer.function()
-        self._place = {node: place for place, node in enumerate(writer.outputs)}
+        self._hand_out(writer.outputs)
         self._draws = [node.value[0] for node in writer.nodes if node.kind == "draw"]
         self._recording = None
+
+    def _hand_out(self, outputs: list[Node]) -> None:
+        self._place = {node: place for place, node in enumerate(outputs)}
+        # Arrays that stay what they are: each call hands out copies, which belong to whoever gets them.
+        self._constants = [place for place, node in enumerate(outputs) if node.kind == "constant"]
 
     def fits(self, leaves: list[Any]) -> str | None:
         """None where the program is the one for this call, else why it is not."""
@@ -109,11 +114,13 @@ class Program:
             self._write(self._recording)
         states = [(generator, generator.get_state()) for generator in self._draws]
         try:
-            values = self._function(*[self._array_at(source) for source in self._sources], *self._numbers())
-        except MisfitError:
+            values = list(self._function(*[self._array_at(source) for source in self._sources], *self._numbers()))
+        except Exception as error:  # an eager call shows what the step itself makes of it
             for generator, state in reversed(states):
                 generator.set_state(state)
-            raise
+            raise MisfitError from error
+        for place in self._constants:
+            values[place] = values[place].copy()
 
         def value_of(node: Node) -> Any:
             return settle(values[self._place[node]])
@@ -148,7 +155,7 @@ class GpuProgram(Program):
         lines = Lines(recording, next(each for each in arrays if is_on_gpu(each)))
         self.not_captured = lines.not_captured
         self._function: Callable[..., Any] = lines
-        self._place = {node: place for place, node in enumerate(lines.outputs)}
+        self._hand_out(lines.outputs)
         self._draws: list[Any] = lines.draws
         self._recording = None
 
@@ -191,7 +198,7 @@ class Compiled:
         if not self._lock.acquire(blocking=False):  # another thread is in it, or a fork caught it there
             return self._step(*args, **keywords)
         try:
-            return self._call((key, scope is None, autocast_dtype()), leaves, args, keywords)
+            return self._call((key, scope is None, autocast_dtype(), get_default_dtype()), leaves, args, keywords)
         finally:
             self._lock.release()
 
@@ -204,7 +211,7 @@ class Compiled:
                     continue
                 finally:
                     program.forget()
-                self.replays += 1
+                self.replays, self._failures = self.replays + 1, 0
                 if place:
                     self._programs.insert(0, self._programs.pop(place))
                 return result
@@ -218,7 +225,7 @@ class Compiled:
             roots = {getattr(self._step, "__qualname__", "step"): self._step}
             objects = [leaf for leaf in leaves if not isinstance(leaf, (Traced, np.ndarray))]
             roots.update({f"argument {place}": each for place, each in enumerate(objects)})
-            reach = Reach(roots)
+            reach = _seen_from(roots)
             seen = [each.data for each in (*reach.tensors.values(), *leaves) if isinstance(each, Traced)]
             gpu = gpu_of([*seen, *reach.arrays.values()])
             again: Callable[[list[Any]], Any] = functools.partial(rebuilt, (args, keywords))
@@ -260,7 +267,10 @@ class Compiled:
             misfit = program.fits(leaves)
             if misfit is not None:
                 return self._eagerly(misfit, args, keywords)
-            return program.run()
+            try:
+                return program.run()
+            except MisfitError as error:
+                return self._eagerly(f"a first call as a program failed: {error.__cause__!r}", args, keywords)
         release()  # the arrays of eager steps: a program has its own
         return result
 
@@ -307,6 +317,15 @@ class Compiled:
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
+
+
+def _seen_from(roots: dict[str, Any]) -> Reach:
+    try:
+        return Reach(roots)
+    except UntraceableError:
+        raise
+    except Exception as error:  # of an object that answers oddly when it is asked what it holds
+        raise UntraceableError(f"what it can see cannot be walked: {type(error).__name__}: {error}") from error
 
 
 def compile(step: Callable[..., Any]) -> Compiled:

@@ -8,11 +8,10 @@ import numpy as np
 
 from tensorgrad.backend.cuda.programs import is_on_gpu, is_real
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.reach import NOTES, VALUES, Holder, Reach
+from tensorgrad.program.reach import NOTES, Holder, Reach, is_value
 from tensorgrad.tape import Leaf, Traced
 
 _MISSING = object()
-_EQUAL = (*VALUES, frozenset)
 
 
 def same(found: Any, expected: Any) -> bool:
@@ -20,7 +19,11 @@ def same(found: Any, expected: Any) -> bool:
     if found is expected:
         return True
     kind = type(expected)
-    if type(found) is not kind or not isinstance(expected, _EQUAL):
+    if type(found) is not kind:
+        return False
+    if kind in (tuple, frozenset):
+        return len(found) == len(expected) and all(map(same, found, expected))
+    if not is_value(expected):
         return False
     return bool(found == expected) and (not isinstance(expected, float) or str(found) == str(expected))
 
@@ -40,7 +43,23 @@ def tensor_key(tensor: Any) -> Any:
         return None
     if record is not None and record.hooks:
         return None
-    return (type(tensor), type(data), data.shape, data.dtype, record is not None)
+    return (type(tensor), type(data), data.shape, data.dtype, record is not None, _attributes(tensor))
+
+
+def _attributes(tensor: Any) -> Any:
+    """What somebody has set on a tensor, besides the name that modules give to it: what is no plain value by its id."""
+    notes = getattr(tensor, "__dict__", None)
+    if not notes:
+        return None
+    kept = [(name, type(each), plain(each)) for name, each in notes.items() if name != "name"]
+    return tuple(kept) or None
+
+
+def plain(value: Any) -> Any:
+    """A plain value such that 0.0 and -0.0 differ; of anything else its id."""
+    if isinstance(value, (float, complex)):
+        return str(value)
+    return value if is_value(value) else id(value)
 
 
 def _is_fixed(tensor: Any) -> bool:
@@ -56,8 +75,12 @@ class Guards:
     """
 
     def __init__(self, reach: Reach) -> None:
-        # (dict, its length or None, [(key, expected)]) and (holder, [(key, expected)])
-        self.dicts: list[tuple[Any, int | None, list[tuple[Any, Any]], Holder]] = []
+        # (dict, its keys or None, [(key, expected)]) and (holder, [(key, expected)])
+        self.dicts: list[tuple[Any, list[Any] | None, list[tuple[Any, Any]], Holder]] = []
+        self.functions = [
+            (each, each.__code__, each.__defaults__, each.__kwdefaults__) for each in reach.functions.values()
+        ]
+        self.classes = [(each, len(vars(each))) for each in reach.classes.values()]
         self.numbers: list[tuple[Holder, Any, Any]] = []  # (holder, key, what kind of number)
         self.no_gradients: list[int] = []  # numbers of the tensors that had none
         self.others: list[tuple[Holder, list[tuple[Any, Any]]]] = []
@@ -99,24 +122,33 @@ class Guards:
 
     def _add(self, holder: Holder, entries: list[tuple[Any, Any]]) -> None:
         if holder.kind == "dict" and type(holder.thing) is dict:
-            length = len(holder.before) if holder.names is None else None
-            self.dicts.append((holder.thing, length, entries, holder))
-        elif entries and not (holder.kind == "sequence" and isinstance(holder.thing, tuple)):
+            keys = list(holder.before) if holder.names is None else None
+            entries += [(name, _MISSING) for name in holder.names or () if name not in holder.before]
+            self.dicts.append((holder.thing, keys, entries, holder))
+        elif entries or _may_grow(holder):
             self.others.append((holder, entries))
 
     def check(self) -> str | None:
         """None where all is as it was, else what is not."""
-        for entries, length, expected, holder in self.dicts:
-            if length not in (None, len(entries)) and length != len(entries.keys() - NOTES):
-                return f"{holder.path} has other entries"
+        for function, code, defaults, named in self.functions:
+            if function.__code__ is not code or function.__defaults__ is not defaults:
+                return f"{function.__qualname__} has another body, or other defaults"
+            if function.__kwdefaults__ is not named:
+                return f"{function.__qualname__} has other defaults"
+        for kind, count in self.classes:
+            if len(vars(kind)) != count:
+                return f"{kind.__qualname__} has other entries"
+        for entries, keys, expected, holder in self.dicts:
+            if keys is not None and keys != list(entries) and keys != [key for key in entries if key not in NOTES]:
+                return f"{holder.path} has other entries, or in another order"
             for key, value in expected:
                 found = entries.get(key, _MISSING)
                 if found is not value and not same(found, value):
                     return f"{holder.place(key)} has changed"
         for holder, expected in self.others:
             now = holder.entries()
-            if len(now) != len(holder.before):
-                return f"{holder.path} has other entries"
+            if len(now) != len(holder.before) or (holder.kind == "dict" and list(now) != list(holder.before)):
+                return f"{holder.path} has other entries, or in another order"
             for key, value in expected:
                 if not same(now.get(key, _MISSING), value):
                     return f"{holder.place(key)} has changed"
@@ -170,6 +202,13 @@ class Guards:
         return None
 
 
+def _may_grow(holder: Holder) -> bool:
+    """Whether something that holds nothing to be compared may come to hold more: a list, a name or slot not set."""
+    if holder.kind == "sequence":
+        return not isinstance(holder.thing, tuple)
+    return holder.kind == "dict" or not holder.before
+
+
 def _entry(holder: Holder, key: Any) -> Any:
     if holder.kind == "dict":
         return holder.thing.get(key)
@@ -178,4 +217,4 @@ def _entry(holder: Holder, key: Any) -> Any:
     return holder.entries().get(key)
 
 
-__all__ = ["Guards", "number_kind", "same", "tensor_key"]
+__all__ = ["Guards", "number_kind", "plain", "same", "tensor_key"]

@@ -10,30 +10,37 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from tensorgrad.program.calls import Node
+import numpy as np
+
+from tensorgrad.program.calls import Node, nodes_in
 from tensorgrad.program.effects import nodes_of
 from tensorgrad.program.lifetimes import FOR_EVER, is_checked, is_elementwise, is_fresh
 from tensorgrad.program.recording import Recording
+from tensorgrad.program.traced import item
 from tensorgrad.program.updates import updated_by
 
-# Functions of numbers that never raise, so that they may run before checks that came before them.
+# Functions of numbers, and such as give one, that never raise.
 _HARMLESS = {
     bool, operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge, operator.add, operator.sub,
-    operator.mul, operator.neg, operator.pos, operator.abs,
+    operator.mul, operator.neg, operator.pos, operator.abs, item, np.shape,
 }  # fmt: skip
 
 
+def may_raise(node: Node) -> bool:
+    """Whether a line may raise by its values, as an index does that is too large, or may find that they do not fit."""
+    if node.kind == "number":
+        divides = node.function is operator.truediv and not isinstance(node.args[1], Node) and node.args[1] != 0
+        return node.function not in _HARMLESS and not divides
+    chosen = node.function is operator.getitem and any(nodes_in(node.args[1:]))
+    return node.kind == "guard" or chosen or node.function is np.take_along_axis
+
+
 def checks_first(nodes: list[Node]) -> list[Node]:
-    """The lines with those checks in front that rest on given numbers alone, such as the settings of an optimizer."""
-    movable: set[int] = set()
-    for node in nodes:
-        harmless = node.kind == "given" or (node.kind == "number" and node.function in _HARMLESS)
-        if (harmless or node.kind == "guard") and all(taken.place in movable for taken in node.takes()):
-            movable.add(node.place)
+    """The lines with those in front that rest on given numbers alone, such as checks of an optimizer's settings."""
     front: set[int] = set()
-    for node in reversed(nodes):
-        if node.place in movable and (node.kind == "guard" or node.place in front):
-            front |= {node.place, *[taken.place for taken in node.takes()]}
+    for node in nodes:
+        if node.kind in ("given", "number", "guard") and all(taken.place in front for taken in node.takes()):
+            front.add(node.place)
     return [node for node in nodes if node.place in front] + [node for node in nodes if node.place not in front]
 
 
@@ -66,12 +73,12 @@ class Order:
 
 def homes_of(recording: Recording, order: Order) -> dict[int, Node]:
     """Lines that may write their value into the array it is meant for, with the input that this is."""
-    guards = [
+    raising = [
         order.position[node.place]
         for node in order.nodes
-        if node.kind == "guard" or (is_checked(node) and node.place not in order.loop_of)
+        if may_raise(node) or (is_checked(node) and node.place not in order.loop_of)
     ]
-    checked = max(guards, default=-1)
+    checked = max(raising, default=-1)
     sources = {id(source): node for node, source in recording.inputs}
     wanted: list[Node] = []
     for change in recording.changes:

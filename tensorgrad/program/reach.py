@@ -10,7 +10,6 @@ from __future__ import annotations
 import builtins as _builtins
 import dataclasses
 import dis
-import enum
 import functools
 import re
 import sys
@@ -46,18 +45,39 @@ class _Named(NamedTuple):
     field: int
 
 
-VALUES = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), np.dtype, np.generic,
-          range, slice, enum.Enum, re.Pattern, PurePath)  # fmt: skip
+# Plain values, which are compared by what they are: of these types, or of one that is derived from these.
+_EXACT = {bool, int, float, complex, str, bytes, type(None), type(Ellipsis), type(NotImplemented), range, slice}
+_FAMILIES = (np.dtype, np.generic, re.Pattern, PurePath)
 _LIMIT = 100_000  # things met; a step that can see more is not compared before every call
 _PURE = {"math", "cmath", "numpy", "functools", "itertools", "operator", "collections", "typing", "types", "abc",
          "einops", "dataclasses", "builtins", "contextlib", "copy", "enum", "_operator", "_functools",
          "warnings"}  # fmt: skip
 _EFFECTS = {"print", "open", "input", "exec", "eval", "breakpoint", "__import__", "globals"}
+_OF_FILES = {
+    *(
+        "exists",
+        "is_file",
+        "is_dir",
+        "read_text",
+        "read_bytes",
+        "write_text",
+        "write_bytes",
+        "iterdir",
+        "rglob",
+        "stat",
+    ),
+    *("unlink", "mkdir", "rmdir", "touch"),
+}  # methods of a path that look at the disk, or change it
 NOTES = {"_scopes", "_blocks"}  # what modules and optimizers note for themselves: names, and what lies where
 _USERS = {"recipes", "models", "train"}  # rooms of this package whose code is read as a user's
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType, np.ufunc, staticmethod, classmethod, property,
          GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType,
          functools.cached_property, functools.partialmethod, type(_Named.field))  # fmt: skip
+
+
+def is_value(thing: Any) -> bool:
+    """Whether something is a plain value: it has no state, and what it is says all of it."""
+    return type(thing) in _EXACT or isinstance(thing, _FAMILIES)
 
 
 class Holder:
@@ -126,6 +146,8 @@ class Reach:
         self.arrays: dict[int, Any] = {}
         self.generators: dict[int, Generator] = {}
         self.numbers: dict[tuple[int, Any], str] = {}  # (id of a dict, key): where a number is that changes by itself
+        self.classes: dict[int, type] = {}  # of users: more names may come
+        self.functions: dict[int, FunctionType] = {}  # of users: their code and defaults may be exchanged
         self._met: dict[int, Any] = {}
         self._todo: list[tuple[Any, str]] = [(value, path) for path, value in roots.items()]
         self._strict = strict
@@ -149,13 +171,15 @@ class Reach:
             if thing.dtype.kind not in "biufc":
                 raise UntraceableError(f"{path} is an array of {thing.dtype}")
             self.arrays[id(thing)] = thing
-        elif isinstance(thing, (*VALUES, TracedArray, Number)):
+        elif isinstance(thing, (TracedArray, Number, CodeType)) or is_value(thing):
             pass
         elif isinstance(thing, dict):
             self._hold(thing, "dict", path)
-            self._todo += [(key, path) for key in thing if not isinstance(key, (*VALUES, Traced))]
+            self._todo += [(key, path) for key in thing if not is_value(key) and not isinstance(key, Traced)]
+            self._members(thing, path, dict)
         elif isinstance(thing, (list, tuple)):
             self._hold(thing, "sequence", path)
+            self._members(thing, path, list, tuple)
         elif isinstance(thing, (set, frozenset)):
             self._set(thing, path)
         elif isinstance(thing, CellType):
@@ -167,23 +191,36 @@ class Reach:
         elif isinstance(thing, _CODE):
             self._code(thing, path)
         elif isinstance(thing, functools.partial):
-            self._todo += [(thing.func, path), (thing.args, path), (thing.keywords, path)]
+            self._hold(thing, "slots", path, ("func", "args", "keywords"))
         elif isinstance(thing, Mode):
             pass
         else:
             self._object(thing, path)
 
+    def _members(self, thing: Any, path: str, *plain: type) -> None:
+        """Of a container of a kind of its own: what else it holds, and its methods."""
+        kind = type(thing)
+        if (
+            kind in plain
+            or (hasattr(kind, "_fields") and not hasattr(thing, "__dict__"))
+            or _is_trusted(kind.__module__)
+        ):
+            return
+        if getattr(thing, "__dict__", None) is not None:
+            self._hold(thing.__dict__, "dict", path)
+        self._code(kind, kind.__name__)
+
     def _tensor(self, tensor: Any, path: str) -> None:
         self.tensors[id(tensor)] = tensor
         self._hold(tensor, "slots", path, ("grad",))
         more = {key: value for key, value in getattr(tensor, "__dict__", {}).items() if key != "name"}
-        self._todo += [(value, f"{path}.{key}") for key, value in more.items() if not isinstance(value, VALUES)]
+        self._todo += [(value, f"{path}.{key}") for key, value in more.items() if not is_value(value)]
         record = tensor.record
         if record is not None and getattr(record, "hooks", None) and self._strict:
             raise UntraceableError(f"{path} has a hook on its gradient")
 
     def _set(self, thing: Any, path: str) -> None:
-        if not all(isinstance(each, VALUES) for each in thing):
+        if not all(map(is_value, thing)):
             raise UntraceableError(f"{path} is a set of other things than numbers and text")
         self._hold(_Members(thing), "slots", path, ("members",))
 
@@ -220,8 +257,11 @@ class Reach:
         elif isinstance(thing, functools.partialmethod):
             self._todo += [(thing.func, path), (thing.args, path), (thing.keywords, path)]
         elif isinstance(thing, type):
+            if not _is_trusted(type(thing).__module__):
+                self._todo.append((type(thing), path))
             for kind in thing.__mro__:
                 if not _is_trusted(kind.__module__):
+                    self.classes[id(kind)] = kind
                     names = [name for name in vars(kind) if name not in _CLASS_NOTES and not _is_generated(kind, name)]
                     self._todo.append((_Uses(vars(kind), tuple(names), kind.__qualname__), path))
         elif isinstance(thing, FunctionType):
@@ -245,13 +285,15 @@ class Reach:
         if _is_trusted(function.__module__ or "") and not function.__code__.co_filename.startswith("<doctest"):
             self._todo += [(cell, path) for cell in function.__closure__ or ()]
             return
+        self.functions[id(function)] = function
         names, attributes, modules = _names_used(function.__code__)
         known, builtins = function.__globals__, vars(_builtins)
         effects = sorted(name for name in names if name not in known and name in builtins and name in _EFFECTS)
         if effects:
             raise UntraceableError(f"{path} calls {effects[0]}(), which a program would not do again")
-        used = tuple(name for name in sorted(names) if name in known and not isinstance(known[name], ModuleType))
-        self._todo.append((_Uses(known, used, function.__module__ or path), path))
+        if attributes & _OF_FILES:
+            raise UntraceableError(f"{path} uses .{min(attributes & _OF_FILES)}, which looks at files that may change")
+        self._todo.append((_Uses(known, tuple(sorted(names)), function.__module__ or path), path))
         found = [known[name] for name in names if isinstance(known.get(name), ModuleType)]
         found += [sys.modules[name] for name in modules if name in sys.modules]
         for module in found:
@@ -291,16 +333,24 @@ class _Uses:
 
 
 class _Members:
-    """A set, compared as a whole."""
+    """A set, compared as a whole, in the order in which it is gone through."""
 
-    __slots__ = ("of",)
+    __slots__ = ("_last", "of")
 
     def __init__(self, of: Any) -> None:
-        self.of = of
+        self.of, self._last = of, tuple(of)
 
     @property
     def members(self) -> Any:
-        return frozenset(self.of)
+        now = tuple(self.of)
+        if now != self._last:
+            self._last = now
+        return self._last
+
+    @members.setter
+    def members(self, members: Any) -> None:
+        self.of.clear()
+        self.of.update(members)
 
 
 _CLASS_NOTES = {
@@ -345,7 +395,7 @@ def _is_ours(module: str) -> bool:
 
 def _is_trusted(module: str) -> bool:
     """Whether a module's code is known to depend on nothing but what it is handed."""
-    parts = module.split(".")
+    parts = str(module).split(".")
     return parts[0] in _PURE or (parts[0] == "tensorgrad" and (len(parts) < 2 or parts[1] not in _USERS))
 
 
@@ -371,4 +421,4 @@ def _names_used(code: CodeType) -> tuple[set[str], set[str], set[str]]:
     return names, attributes, modules
 
 
-__all__ = ["NOTES", "VALUES", "Holder", "Reach"]
+__all__ = ["NOTES", "Holder", "Reach", "is_value"]

@@ -19,7 +19,7 @@ from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
-from tensorgrad.program.reach import VALUES, Holder, Reach
+from tensorgrad.program.reach import Holder, Reach, is_value
 from tensorgrad.program.shadows import HeavyError
 from tensorgrad.program.traced import Later, Number, Trace, TracedArray, tracing
 from tensorgrad.program.updates import UpdateWatcher
@@ -82,6 +82,8 @@ class Recording:
             steps = steps_seen.set(UpdateWatcher(self.trace) if self._whole_kernels is True else None)
             try:
                 result = step(*args, **keywords)
+                if self.trace.raised is not None:
+                    raise UntraceableError(f"{self.trace.raised}, and the step went on; a program would not")
             finally:
                 kernels_whole.reset(whole)
                 steps_seen.reset(steps)
@@ -176,7 +178,9 @@ class Recording:
         """A draw: made now, and again in each call of the program."""
         if id(generator) not in self._states or draw.__name__ == "spawn":
             raise UntraceableError("it draws from a generator that it makes itself; make it outside of the step")
-        if not all(isinstance(each, (*VALUES, tuple, list, type)) for each in [*args, *keywords.values()]):
+        if draw.__name__ in ("get_state", "set_state"):
+            raise UntraceableError(f"it calls {draw.__name__}() of a generator, which a program would not do again")
+        if not all(is_value(each) or isinstance(each, (tuple, list, type)) for each in [*args, *keywords.values()]):
             raise UntraceableError(f"{draw.__name__} was given arrays to draw by")
         tokens = draws_seen.set(None), stand_in.set(None)
         try:
@@ -232,7 +236,7 @@ class Recording:
                 continue
             if isinstance(after, Number) and self._is_given(holder, key, (after,)):
                 continue
-            if after is GONE or (isinstance(after, VALUES) and after is not None):
+            if after is GONE or (is_value(after) and after is not None):
                 self.once = f"{holder.place(key)} changes in the step, and a program would not do it again"
             what = after if after is GONE else self._template(after, holder.place(key))
             self.changes.append(Change("entry", holder, key, what))
@@ -261,7 +265,7 @@ class Recording:
             if isinstance(value, list):
                 return parts
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        if isinstance(value, VALUES):
+        if is_value(value):
             return value
         if isinstance(value, np.ndarray):
             raise UntraceableError(f"{path} has an ndarray that was made outside of tensorgrad")
@@ -278,11 +282,11 @@ class Recording:
         return self._value(value)
 
     def _value(self, traced: TracedArray, written: Container[int] = ()) -> Node:
-        """The node of a value; a copy is kept of one that looks into memory which the changes may write into."""
+        """The node of a value; a copy is kept of a constant, and of what looks into memory that may be written into."""
         self.trace.check(traced)
         value = traced.held
         shared = traced.known and type(value) is not Later and id(memory_of(value)) in written
-        self.values[traced.node] = value.copy() if shared else value
+        self.values[traced.node] = value.copy() if shared or traced.node.kind == "constant" else value
         return traced.node
 
     def _made(self, tensor: Any, path: str) -> Any:

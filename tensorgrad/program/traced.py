@@ -102,7 +102,7 @@ class TracedArray:
 
     def item(self) -> Any:
         """The one element, as a number that is traced too."""
-        return self.trace.number(_item, (self,))
+        return self.trace.number(item, (self,))
 
     def __bool__(self) -> bool:
         return bool(self.item())
@@ -221,6 +221,11 @@ class Number:
     def __init__(self, trace: Trace, node: Node, value: Any) -> None:
         self.trace, self.node, self.value = trace, node, value
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What isinstance() is to find: the type of the number."""
+        return type(self.value)
+
     def __bool__(self) -> bool:
         return bool(self.trace.guard(self if isinstance(self.value, bool) else self.trace.number(bool, (self,))))
 
@@ -250,7 +255,8 @@ class Number:
         return f"<traced number {self.value!r}>"
 
 
-def _item(array: Any) -> Any:
+def item(array: Any) -> Any:
+    """The one element of an array."""
     return array.item()
 
 
@@ -357,6 +363,7 @@ class Trace:
 
     def __init__(self, by_shadows: bool | None = False) -> None:
         self.nodes: list[Node] = []
+        self.raised: str | None = None  # what raised an error that the step might catch
         self.put_off: list[Any] = []  # updates that have to be made when all has ended well
         self._by_shadows = by_shadows
         self._held: dict[int, Any] = {}  # large values that are still there, by their ids
@@ -416,16 +423,23 @@ class Trace:
 
         values = mapped(args, _TRACED, value_of), mapped(keywords, _TRACED, value_of)
         if all(each.known for each in operands):
-            result = function(*values[0], **values[1])
+            result = self._called(function, *values)
         else:
             with np.errstate(all="ignore"):  # of what no value of the step is
-                result = function(*values[0], **values[1])
+                result = self._called(function, *values)
         lowered = mapped(args, _TRACED, self.lower), mapped(keywords, _TRACED, self.lower)
         if isinstance(result, (np.ndarray, np.generic)) and self._is_constant(lowered, result, operands):
             return self.constant(settle(result))
         node = self.add("call", function, *lowered)
         node.op = op
         return self._results(node, result, operands, function)
+
+    def _called(self, function: Any, args: Any, keywords: Any) -> Any:
+        try:
+            return function(*args, **keywords)
+        except Exception as error:
+            self.raised = f"{_name_of(function)} raised {type(error).__name__}: {error}"
+            raise
 
     def _is_constant(self, lowered: Any, result: Any, operands: list[TracedArray]) -> bool:
         """Whether a result rests on constants alone, and is small enough, or a view, to be kept."""
@@ -480,7 +494,7 @@ class Trace:
         """Call a function that gives a Python number."""
         if any(isinstance(each, TracedArray) and not each.known for each in args):
             raise UnknownValueError("Python looked at a value that is not known")
-        value = function(*mapped(args, _TRACED, lambda each: each.value))
+        value = self._called(function, mapped(args, _TRACED, lambda each: each.value), {})
         return Number(self, self.add("number", function, mapped(args, _TRACED, self.lower)), value)
 
     def guard(self, number: Number) -> Any:
@@ -507,4 +521,4 @@ def _name_of(function: Any) -> str:
     return str(getattr(function, "__name__", function))
 
 
-__all__ = ["Number", "Trace", "TracedArray", "cast", "tracing", "with_item"]
+__all__ = ["Number", "Trace", "TracedArray", "cast", "item", "tracing", "with_item"]
