@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
+from math import prod
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import NUMPY, Library, add_library
+from tensorgrad.backend import LARGE, NUMPY, Library, add_library
 from tensorgrad.primitive import registry
 from tensorgrad.program.calls import UntraceableError, mapped
 from tensorgrad.program.traced import IN_ANOTHER_THREAD, Trace, TracedArray, tracing
@@ -159,14 +160,27 @@ def add_kernels() -> None:
             op.kernels[LIBRARY.name] = _whole(op, fast)
 
 
-def _whole(op: Any, fast: Callable[..., Any]) -> Callable[..., Any]:
-    if op.name == "getitem":
-        return lambda xp, x, key: x[key]
+def _takes_rows(x: Any, key: Any) -> bool:
+    """Whether an index takes so many rows of a table that NumPy's kernel takes them in its own way."""
+    if not (isinstance(key, tuple) and len(key) == 1 and isinstance(key[0], (np.ndarray, TracedArray))):
+        return False
+    return key[0].dtype.kind in "iu" and prod(key[0].shape) * prod(x.shape[1:]) >= LARGE
 
+
+def _whole(op: Any, fast: Callable[..., Any]) -> Callable[..., Any]:
     def kernel(*args: Any, **keywords: Any) -> Any:
         return fast(NUMPY.namespace, *args, **keywords)
 
     kernel.__name__, kernel.__module__ = op.name, fast.__module__
+
+    if op.name == "getitem":  # a script says x[key]
+
+        def taken(xp: Any, x: Any, key: Any) -> Any:
+            rows = kernels_whole.get() is True and _takes_rows(x, key)
+            return _trace().call(kernel, (x, key), {}, op) if rows else x[key]
+
+        taken.kernel = fast  # type: ignore[attr-defined]
+        return taken
 
     def call(xp: Any, *args: Any, **keywords: Any) -> Any:
         whole = kernels_whole.get()

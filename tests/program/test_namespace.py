@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -65,6 +66,27 @@ def test_a_kernel_of_numpys_own_stays_one_call() -> None:
     assert found.shape == (1, 1, 2, 2)
     assert [node.kind for node in trace.nodes] == ["input", "input", "call"]
     assert trace.nodes[-1].op is registry["tensorgrad.ops.convolution.correlate_windows"]
+
+
+def taken(trace: Trace, key: Any) -> Any:
+    op = registry["tensorgrad.ops.indexing.getitem"]
+    add_kernels()
+    return op.kernels[LIBRARY.name](namespace, trace.input(np.arange(12.0).reshape(4, 3)), key)
+
+
+@pytest.mark.parametrize(("large", "name"), [(6, "_whole.<locals>.kernel"), (7, "getitem")])
+def test_many_rows_of_a_table_are_taken_by_the_kernel(large: int, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorgrad.program.namespace.LARGE", large)
+    found, trace = under_trace(lambda trace: taken(trace, (trace.input(np.array([3, -4])),)))
+    assert found.value.tolist() == [[9.0, 10.0, 11.0], [0.0, 1.0, 2.0]]
+    assert trace.nodes[-1].function.__qualname__ == name
+
+
+@pytest.mark.parametrize("key", [(slice(2),), (np.ones(4, bool),), (np.array([3, 1]), np.array([0, 1]))])
+def test_what_is_no_list_of_rows_is_taken_as_numpy_does(key: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tensorgrad.program.namespace.LARGE", 1)
+    _, trace = under_trace(lambda trace: taken(trace, key))
+    assert [node.function for node in trace.nodes if node.kind == "call"] == [operator.getitem]
 
 
 def test_a_thread_that_wants_kernels_in_parts_takes_them_from_no_other() -> None:
