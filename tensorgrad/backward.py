@@ -599,7 +599,7 @@ def backward(self: Any, gradient: Any = None, retain_graph: bool = False, create
 
 def hand_over(found: list[tuple[Any, Any]], kind: type[Traced], seed: Any) -> None:
     """Add gradients to the tensors of leaves and keepers, all of them or none. Each gets an array of its own."""
-    given: set[int] = {id(seed), id(getattr(seed, "data", None))}
+    given: set[int] = {id(seed.data) if isinstance(seed, Traced) else id(seed)}
     with _handing_over:
         tensors, gradients = [], []
         for leaf, g in found:

@@ -80,3 +80,20 @@ def test_an_op_on_halves_gives_what_float64_gives(case: Case) -> None:
                     continue
                 bound = ROUNDINGS * EPS[name] * (1 + np.max(np.abs(wanted[np.isfinite(wanted)]), initial=0))
                 np.testing.assert_allclose(each, wanted, rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_gradients_of_halves_reach_their_leaves(name: str) -> None:
+    """By `backward`, whose own seed is an array: ndarrays of bfloat16 let nobody look into their buffer."""
+    x = tg.asarray([1.0, 2.0, 3.0], dtype=name, requires_grad=True)
+    loss = (x * x).sum()
+    loss.backward(retain_graph=True)
+    loss.backward(np.asarray(1.0).astype(as_dtype(name)), retain_graph=True)
+    loss.backward(tg.ones((), dtype=name))
+    assert x.grad.dtype == as_dtype(name)
+    assert x.grad.tolist() == [6.0, 12.0, 18.0]
+    seed = tg.ones(3, dtype=name)
+    y = x + 0.0
+    x.grad = None
+    y.backward(seed)
+    assert x.grad.data is not seed.data
