@@ -31,6 +31,7 @@ from tensorgrad.backend import (
     follower,
     is_array,
     is_inexact,
+    refuse_two_devices,
     rules_in_blocks,
     settle,
     shares_nothing,
@@ -513,6 +514,7 @@ def seed_of(result: Traced, gradient: Any, what: str) -> Any:
             )
         return ops.ones(data.shape, dtype=data.dtype, device=ops.device_of(data))
     if isinstance(gradient, Traced):
+        refuse_two_devices(data, gradient.data, f"{what}: the result and the gradient given are ")
         shape, given = gradient.data.shape, gradient
     else:
         given = as_array(gradient, device=ops.device_of(data))
@@ -605,10 +607,23 @@ def hand_over(found: list[tuple[Any, Any]], kind: type[Traced], seed: Any) -> No
         for leaf, g in found:
             tensor = leaf.owner()
             if tensor is not None:
+                array = g.data if isinstance(g, Traced) else g
+                if type(array) is not _ndarray or type(tensor.data) is not _ndarray:
+                    _refuse_what_moved(tensor, array)
                 tensors.append(tensor)
                 gradients.append(added(tensor.grad, g, kind, given))
         # One call in C: neither Ctrl-C nor another thread comes in between two leaves.
         deque(map(setattr, tensors, repeat("grad"), gradients), maxlen=0)
+
+
+def _refuse_what_moved(tensor: Traced, g: Any) -> None:
+    """Raise where a leaf is not on the device it was on when its value was used."""
+    here, there = device_of(tensor.data), device_of(g)
+    if here != there:
+        raise RuntimeError(
+            f"backward: a tensor of shape {tuple(g.shape)} was on {there!r} when its value was used, and is on "
+            f"{here!r} now; move it before the forward pass or after backward()"
+        )
 
 
 _handing_over = RLock()  # two threads may sweep to one leaf at once, and neither's gradient be lost
@@ -632,6 +647,9 @@ def added(before: Any, g: Any, kind: type[Traced], given: set[int]) -> Any:
             + (f"one that {what}" if isinstance(before, Traced) else f"a {what}")
         )
     record = None
+    if before is not None:
+        array = g.data if isinstance(g, Traced) else g
+        refuse_two_devices(before.data, array, "backward: .grad and the gradient to be added to it are ")
     if isinstance(g, Traced):
         if before is not None:
             return ops.add(before, g)

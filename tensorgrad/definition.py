@@ -203,10 +203,12 @@ class Op:
 
     def elsewhere(self, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """Run where the first operand is no ndarray: find the library, agree on dtypes, pick its kernel."""
-        library = library_among(self.array_values(values))
+        library = self._library_of(values)
         for name in self.required:
             if values[self.names.index(name)] is None:
                 raise TypeError(f"expected an array, a Tensor or a number for {name}, got None")
+        if library is not NUMPY:
+            values = self._with_scalars_beside(values)
         if self.lift is not None:
             values = self._lifted(values)
         if "dtype" in self.names:  # a name as text, or Python's own type, means what it means to NumPy
@@ -222,6 +224,37 @@ class Op:
             with library.beside(next(each for each in self.array_values(values) if type(each) is library.array_type)):
                 found = self.run(library.namespace, values, kernel)
         return values, found if self.lift is None else self._rounded(library, values, found)
+
+    def _library_of(self, values: tuple[Any, ...]) -> backend.Library:
+        """The library that a call's arrays belong to, those in an index too, which may also be in host memory.
+
+        Raises TypeError for arrays on two devices.
+        """
+        arrays = self.array_values(values)
+        key = values[self.names.index("key")] if "key" in self.names else ()
+        places = [each for each in (key if isinstance(key, tuple) else (key,)) if backend.is_array(each)]
+        return library_among([*arrays, *[each for each in places if backend.library_of(each) is not NUMPY]])
+
+    def _with_scalars_beside(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The values, NumPy's scalars among the operands on the device of the arrays, in their own dtypes.
+
+        Those that are no operands, as the number that an array is filled with, become Python's.
+        """
+        if not any(isinstance(each, np.generic) for each in values):
+            return values
+        arrays = [each for each in self.array_values(values) if backend.is_array(each)]
+        device = next(backend.device_of(each) for each in arrays if not isinstance(each, np.generic))
+        taken = {*[self.names.index(name) for name in self.arrays], *range(len(self.names), len(values))}
+        return tuple(
+            [
+                each
+                if not isinstance(each, np.generic)
+                else backend.move(np.asarray(each), device)
+                if place in taken
+                else each.item()
+                for place, each in enumerate(values)
+            ]
+        )
 
     def relift(self, result: Any, *values: Any) -> tuple[tuple[Any, ...], Any]:
         """NumPy gave another dtype than the first operand's: run again if an integer array was the reason."""
@@ -286,7 +319,7 @@ class Op:
             return explained(error, self.title, backend.device_of(arrays[0]) if arrays else None)
         text = str(error)
         try:
-            library_among(self.array_values(values))
+            self._library_of(values)
         except TypeError as mixed:  # whatever the library made of it, this is why
             text = str(mixed)
         given = ", ".join(

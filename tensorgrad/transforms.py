@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from tensorgrad import ops
-from tensorgrad.backend import as_array, is_array, is_floating, is_inexact, settle
+from tensorgrad.backend import as_array, is_array, is_floating, is_inexact, refuse_two_devices, settle
 from tensorgrad.backward import run, seed_of
 from tensorgrad.tape import Record, Traced, enable_grad, is_recording
 from tensorgrad.tensor import Tensor, of_array
@@ -253,6 +253,7 @@ def _directions(what: str, v: Any, stand_ins: Sequence[Tensor]) -> list[Any]:
     for place, (value, each) in enumerate(zip(values, stand_ins, strict=True)):
         if not isinstance(value, Traced):
             values[place] = value = of_array(as_array(value, device=each.device))
+        refuse_two_devices(each.data, value.data, f"{what}: argument {place} and its direction are ")
         if tuple(value.data.shape) != each.shape:
             raise ValueError(
                 f"{what}: direction {place} has shape {tuple(value.data.shape)}, its argument {each.shape}; they must "

@@ -22,6 +22,7 @@ from tensorgrad.backend import (
     memory_of,
     move,
     natural,
+    refuse_two_devices,
 )
 from tensorgrad.tape import Keeper, Leaf, Traced, add_hook, is_recording, keeper_of, tick
 
@@ -34,6 +35,7 @@ def become(target: Traced, result: Any, what: str) -> Traced:
     """
     data = result.data if isinstance(result, Traced) else result
     shape, dtype = target.data.shape, target.data.dtype
+    refuse_two_devices(target.data, data, f"{what}: the tensor that is written and the result are ")
     if data.shape != shape:
         raise ValueError(
             f"{what}: the result has shape {tuple(data.shape)} and does not fit into the tensor of shape "

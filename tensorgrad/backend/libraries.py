@@ -163,6 +163,11 @@ def destination(where: Iterable[Any], device: Any = None, dtype: Any = None) -> 
     for each in where:
         name = each.partition(":")[0] if isinstance(each, str) else None
         is_device = name in _KINDS or (isinstance(each, str) and not _names_dtype(each))
+        if each is not None and not is_device and not _names_dtype(each):
+            raise TypeError(
+                f"to: expected a device, as 'cuda' or 'cuda:1', or a dtype, got {_short(each)}; to be where another "
+                "tensor is: x.to(other.device, other.dtype)"
+            )
         if found[not is_device] is not None:
             raise TypeError(
                 f"to: two {'devices' if is_device else 'dtypes'} are named, {found[not is_device]} and {each}"
@@ -177,12 +182,18 @@ def destination(where: Iterable[Any], device: Any = None, dtype: Any = None) -> 
 _KINDS = frozenset({NUMPY.device, *_loaders})
 
 
-def _names_dtype(text: str) -> bool:
+def _names_dtype(what: Any) -> bool:
+    if hasattr(what, "shape") and not isinstance(what, (np.dtype, type)):
+        return False  # an array: NumPy would take its dtype for one that is named
     try:
-        as_dtype(text)
-    except TypeError:
+        as_dtype(what)
+    except (TypeError, ValueError):
         return False
     return True
+
+
+def _short(value: Any) -> str:
+    return repr(value) if isinstance(value, (bool, int, float)) else f"a {kind_of(value)}"
 
 
 def add_library(library: Library) -> None:
@@ -211,28 +222,41 @@ def kind_of(value: Any) -> str:
 
 
 def library_among(values: Iterable[Any]) -> Library:
-    """The one library that the arrays among `values` belong to; the default one where there are only scalars.
+    """The one library that the arrays among `values` belong to; the default one where there are only numbers.
 
+    NumPy's scalars are numbers, as Python's are, and on no device; alone they are NumPy's.
     Raises TypeError when arrays on two devices meet, and for what is neither an array nor a scalar.
     """
     found: Library | None = None
     first: Any = None
+    alone: Library | None = None
     for value in values:
         library = library_of(value)
-        if library is not None:
+        if library is NUMPY and isinstance(value, np.generic):
+            alone = library
+        elif library is not None:
             if found is None:
                 found, first = library, value
             elif library is not found or library.device_of is not None:
-                here, there = device_of(first), device_of(value)
-                if here != there:
-                    raise TypeError(f"arrays on two devices, {here!r} and {there!r}; move one of them: x.to({here!r})")
+                refuse_two_devices(first, value)
                 found = library if found is NUMPY else found
         elif value is not None and not isinstance(value, _SCALARS):
             raise TypeError(
                 f"expected an array, a Tensor or a number, got a {kind_of(value)}; "
                 "make it one with tensorgrad.asarray(...)"
             )
-    return on_device() if found is None else found
+    if found is None:
+        return on_device() if alone is None else alone
+    return found
+
+
+def refuse_two_devices(first: Array, second: Array, what: str = "") -> None:
+    """Raise TypeError, naming both, where two arrays are on two devices. what: words to begin with."""
+    if type(first) is np.ndarray is type(second):
+        return
+    here, there = device_of(first), device_of(second)
+    if here != there:
+        raise TypeError(f"{what}arrays on two devices, {here!r} and {there!r}; move one of them: x.to({here!r})")
 
 
 def is_array(value: Any) -> bool:

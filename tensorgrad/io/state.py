@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import default_device
+from tensorgrad.backend import device_named
 from tensorgrad.io.files import replacing
 from tensorgrad.io.structure import put_together, take_apart
 from tensorgrad.tensor import Tensor
@@ -66,13 +66,14 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     float32, exactly; float16 too.
     A file of `save` is compared with its checksum. Files of other programs carry none; of them the format is checked,
     and PyTorch's state dicts keep PyTorch's names. Needs safetensors.
-    Raises FileNotFoundError, and ValueError for a file that is truncated, damaged or something else, with the reason.
+    Raises FileNotFoundError, ValueError for a file that is truncated, damaged or something else, with the reason, and
+    for an unknown device, and NoDeviceError for a GPU that cannot be used.
 
     >>> load("weights.pt")
     Traceback (most recent call last):
     FileNotFoundError: [Errno 2] load: there is no file weights.pt
     """
-    path, device = Path(path), default_device() if device is None else device
+    path, device = Path(path), device_named(device)
     _refuse_what_is_no_safetensors(path)
     from safetensors import SafetensorError, safe_open
 

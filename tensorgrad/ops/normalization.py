@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from tensorgrad.backend import Array, beside, get_default_dtype, is_floating
+from tensorgrad.backend import Array, beside, get_default_dtype, is_floating, refuse_two_devices
 from tensorgrad.composed import composed
 from tensorgrad.ops.analytic import sqrt
 from tensorgrad.ops.arrays import arange, device_of, finfo
@@ -357,6 +357,7 @@ def _detached(x: Any) -> Any:
 def _moved(running: Any, batch: Any, momentum: float, unbiased: float = 1.0) -> Any:
     """A running statistic after a batch, without a gradient: a tensor where the running one is a tensor."""
     before = _detached(running)
+    refuse_two_devices(_detached(batch), before, "running statistics and those of the batch are ")
     with beside(before):
         found = _detached(batch) if unbiased == 1.0 else _detached(batch) * unbiased
         return wrapped_as(running, astype(before + (found - before) * momentum, before.dtype))

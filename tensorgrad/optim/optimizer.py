@@ -18,6 +18,7 @@ from tensorgrad.backend import (
     memory_of,
     move,
     namespace,
+    refuse_two_devices,
     to_numpy,
 )
 from tensorgrad.backend.cpu.parameter_blocks import Blocks, Change, can_step, fits
@@ -191,6 +192,7 @@ class Optimizer:
                             f"{self._title}: a parameter of shape {theta.shape}, {theta.dtype}, has a gradient of "
                             f"shape {theta.grad.shape}, {theta.grad.dtype}; it must have the parameter's own"
                         )
+                    refuse_two_devices(theta.data, theta.grad.data, f"{self._title}: a parameter and its gradient are ")
                     found.append((theta, hyper))
         if not found:
             raise RuntimeError(

@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+import tensorgrad as tg
+from tensorgrad import nn
 from tensorgrad.backend import libraries, set_default_dtype
 from tensorgrad.backend.libraries import (
     NUMPY,
@@ -244,3 +246,89 @@ def test_a_masked_array_is_refused_and_a_matrix_made_plain():
     with pytest.raises(TypeError, match="a tensor has no mask"):
         as_array(np.ma.masked_array([1.0], mask=[True]))
     assert type(as_array(np.ones((1, 1)).view(np.matrix))) is np.ndarray
+
+
+# ── two devices in one call ─────────────────────────────────────────────────────────────────────────────────
+
+MIXED = {
+    "operands": lambda x, y: x + y,
+    "an index": lambda x, y: tg.asarray([1.0, 2.0], device=x.device)[tg.argsort(y)],
+    "one index of two": lambda x, y: tg.reshape(x, (1, 2))[tg.zeros(2, dtype=tg.int64, device="cpu"), tg.argsort(y)],
+    "a mask": lambda x, y: x[y > 1],
+    "a write": lambda x, y: x.detach().__setitem__(slice(None), y.detach()),
+    "a write through an index": lambda x, y: (x + 0).__setitem__(tg.argsort(y), 1.0),
+    "a list of them": lambda x, y: tg.concat([x, y]),
+    "out=": lambda x, y: tg.exp(x, out=y.detach()),
+    "out= of two numbers": lambda x, y: tg.add(x, 1.0, out=y.detach()),
+    "labels": lambda x, y: tg.cross_entropy(x, tg.argmax(y)),
+    "a weight of classes": lambda x, y: tg.cross_entropy(x[None], tg.argmax(x)[None], weight=y),
+    "a layer": lambda x, y: nn.Linear(2, 2, device=y.device)(x),
+    "an embedding": lambda x, y: nn.Embedding(3, 2, device=x.device)(tg.argsort(y)),
+    "running statistics": lambda x, y: nn.BatchNorm1d(2, affine=False, device=y.device)(tg.stack([x, 2 * x])),
+    "a seed": lambda x, y: (x * 2).backward(y.detach()),
+    "a seed of grad": lambda x, y: tg.grad(x * 2, [x], grad_outputs=y),
+    "a cotangent": lambda x, y: tg.vjp(lambda z: z * 2, x)[1](y),
+    "a direction": lambda x, y: tg.jvp(lambda z: z * 2, x, y),
+    "a direction of a curvature": lambda x, y: tg.hvp(lambda z: (z * z).sum(), x, y),
+    "a gradient in a step": lambda x, y: (setattr(x, "grad", y.detach()), tg.optim.Adam([x]).step()),
+    "a gradient to be added to": lambda x, y: (setattr(x, "grad", y.detach()), (x * x).sum().backward()),
+    "a solve": lambda x, y: tg.linalg.solve(x * tg.eye(2, device=x.device), y),
+}
+
+
+INDICES = {"an index", "one index of two", "a mask", "a write through an index", "an embedding"}
+
+
+@pytest.mark.parametrize(("here", "there"), [("cpu", "strict"), ("strict", "cpu"), ("strict", "strict:1")])
+@pytest.mark.parametrize("what", MIXED)
+def test_two_devices_in_a_call_are_an_error_that_names_both(what, here, there):
+    x = tg.asarray([1.0, 2.0], device=here, requires_grad=True)
+    y = tg.asarray([1.0, 2.0], device=there, requires_grad=True)
+    if what in INDICES and there == "cpu":
+        MIXED[what](x, y)  # an index may come from the host, as a list may
+        return
+    either = f"'({here}|{there})'"
+    with pytest.raises((TypeError, ValueError), match=f"arrays on two devices, {either} and {either}"):
+        MIXED[what](x, y)
+
+
+def test_a_leaf_that_moved_before_the_sweep_is_an_error_and_gets_no_gradient():
+    layer = nn.Linear(2, 1, device="cpu")
+    loss = layer(tg.ones((1, 2), device="cpu")).sum()
+    layer.to("strict")
+    with pytest.raises(RuntimeError, match="was on 'cpu' when its value was used, and is on 'strict' now"):
+        loss.backward()
+    assert all(each.grad is None for each in layer.parameters())
+
+
+@pytest.mark.parametrize("scalar", [np.float64(2), np.float32(2), np.int64(2)])
+def test_scalars_of_numpy_belong_to_every_device_as_numbers_do(scalar):
+    x, i = [1.0, 2.0], [1, 2]
+    for call in (
+        lambda x, i: x * scalar,
+        lambda x, i: scalar - x,
+        lambda x, i: x**scalar,
+        lambda x, i: tg.where(x < scalar, x, scalar),
+        lambda x, i: tg.clip(x, scalar, scalar),
+        lambda x, i: i * scalar,
+        lambda x, i: tg.full_like(x, scalar),
+        lambda x, i: x.sum() / np.sqrt(scalar),
+    ):
+        found = []
+        for device in ("cpu", "strict:1"):
+            leaf = tg.asarray(x, device=device, requires_grad=True)
+            y = call(leaf, tg.asarray(i, device=device))
+            assert y.device == device
+            slope = tg.grad((y * y).sum(), [leaf], allow_unused=True)[0] if y.requires_grad else None
+            found.append((y.dtype, y.tolist(), None if slope is None else (slope.dtype, slope.tolist())))
+        assert found[0] == found[1]
+    assert library_among([scalar]) is NUMPY
+
+
+def test_where_a_tensor_goes_is_a_device_or_a_dtype():
+    x = tg.ones(2, device="cpu")
+    for stray in (tg.ones(2, dtype=tg.float64, device="strict"), np.ones(2), 0, [1]):
+        with pytest.raises(TypeError, match=r"to: expected a device, as 'cuda' or 'cuda:1', or a dtype"):
+            x.to(stray)
+    assert x.to("strict", np.float64).dtype == x.to(float).dtype == x.to(np.dtype("float64")).dtype == np.float64
+    assert x.to(None) is x
