@@ -243,6 +243,7 @@ class Compiled:
                     recording = record(by_shadows=None)
             if recording is None:
                 self._is_heavy = True
+                release()  # what was computed
                 ran = self._trace_by_shadows(key, leaves, record)
                 if ran is not None:
                     return ran[0]

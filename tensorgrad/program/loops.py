@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from math import ceil, prod
+from math import ceil, log2, prod
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,8 @@ class Loop:
         self.batch, self.rows, self._blocks = batch, rows, blocks_of
         blocks = ceil(batch / rows)
         total = sum([prod(shape) * dtype.itemsize for _, shape, dtype in sums])
-        count = max(1, min(_PIECES, _SUM_BYTES // max(1, total), blocks))
+        count = min(_PIECES, _SUM_BYTES // max(1, total), blocks)
+        count = 1 << max(0, round(log2(max(1, count))))  # so that two threads, or four, end at the same time
         each = ceil(blocks / count) * rows  # whole blocks
         self.pieces = [(start, min(batch, start + each)) for start in range(0, batch, each)]
         self.kinds = [(shape, dtype, None) for _, shape, dtype in sums]

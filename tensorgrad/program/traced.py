@@ -21,7 +21,7 @@ import numpy as np
 from tensorgrad.backend.cpu.numpy_library import memory, settle
 from tensorgrad.program.calls import Node, UntraceableError, mapped
 from tensorgrad.program.layouts import layout_of
-from tensorgrad.program.shadows import ENOUGH, LEAST, HeavyError, UnknownValueError, shadow
+from tensorgrad.program.shadows import ENOUGH, LEAST, HeavyError, UnknownValueError, foreseen, shadow
 from tensorgrad.tape import current
 
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
@@ -422,6 +422,15 @@ class Trace:
             return each.value
 
         values = mapped(args, _TRACED, value_of), mapped(keywords, _TRACED, value_of)
+        if self._by_shadows is not False and any(each.node.kind != "constant" for each in operands):
+            by_element = function is cast or (op is not None and op.blocks == "all")
+            found = foreseen(function, *values, by_element)
+            if found is not None and self._by_shadows:
+                node = self.add("call", function, mapped(args, _TRACED, self.lower), mapped(keywords, _TRACED, self.lower))
+                node.op = op
+                return self._array(node, found, known=False)
+            if found is not None:
+                self._hold(found.nbytes)
         if all(each.known for each in operands):
             result = self._called(function, *values)
         else:
@@ -480,9 +489,13 @@ class Trace:
             return shadow(value)
         number, held = id(value), self._held
         held[number] = ref(value, lambda _: held.pop(number, None))
-        if sum([each.nbytes for kept in list(held.values()) if (each := kept()) is not None]) > ENOUGH:
-            raise HeavyError
+        self._hold(0)
         return value
+
+    def _hold(self, more: int) -> None:
+        """Raise where large values, with so many bytes more, become too many."""
+        if more + sum([each.nbytes for kept in list(self._held.values()) if (each := kept()) is not None]) > ENOUGH:
+            raise HeavyError
 
     def reduce(
         self, ufunc: Any, x: Any, axis: Any = 0, dtype: Any = None, out: Any = None, keepdims: bool = False
