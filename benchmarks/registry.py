@@ -69,10 +69,6 @@ KEPT = "What the sweep needs is kept as in PyTorch; the blocks of the prototype 
 MEMORY = "Both wait for memory: on this machine it was 0.73 and 1.15 of PyTorch's time within one day."
 FRESH = "SciPy's product, a quarter of the gradient's time before, makes its table of fresh pages in every step."
 PASSES = "PyTorch keeps a row in registers; NumPy goes over it five to ten times. The extra `fast` does as PyTorch."
-TRACED = (
-    "A program's own arrays take less; the peak is that of the trace, which holds up to 128 MB of values before it "
-    "goes on without them, and of the first program, made before the optimizer had its moments."
-)
 
 
 def _both(why: str, what: str = "of torch") -> dict[str, str]:
@@ -150,7 +146,6 @@ WORKLOADS = (
         why={
             **_both(THE_LOCK),
             "tensorgrad, peak of torch's": KEPT,
-            "tensorgrad-compiled, peak of torch's": TRACED,
         },
     ),
     Workload(
@@ -182,7 +177,7 @@ WORKLOADS = (
         {"rays": 3, "samples": 4, "width": 8, "place": 5, "direction": 4},
         {"torch": (0.9, 0.65), "jax": BEATEN},
         memory=(0.40, 0.15),
-        why={"tensorgrad, peak of torch's": KEPT, "tensorgrad-compiled, peak of torch's": TRACED},
+        why={"tensorgrad, peak of torch's": KEPT},
     ),
     Workload("W9", "elementwise, 4 Mi numbers", "elementwise", {}, {"elements": 10}, {"torch": (1.0, 0.45)}),
     *(

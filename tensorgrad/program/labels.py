@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tensorgrad.program.by_rows import by_rows, part_of, sliced
 from tensorgrad.program.calls import Node
 from tensorgrad.program.lifetimes import is_elementwise, reduced_by
 from tensorgrad.program.traced import cast
@@ -24,6 +25,7 @@ from tensorgrad.program.traced import cast
 ADDABLE = {np.add, np.maximum, np.minimum, np.logical_and, np.logical_or}
 # Functions, not ufuncs, that treat each element, or each row, by itself.
 ELEMENTWISE = {np.where, np.clip, cast, np.copy, np.zeros_like, np.ones_like, np.full_like, operator.pow}
+_FILLED = {np.zeros_like, np.ones_like, np.full_like}
 ALONG = {np.cumulative_sum, np.cumulative_prod, np.flip}  # functions of each row, where their axis is not the first
 JOINS = {np.concat, np.concatenate, np.stack}
 _LARGE = 1 << 16  # bytes of a value of whole arrays, above which it begins a loop
@@ -45,17 +47,23 @@ class Labels:
         self.of: dict[int, Label] = {}
         for node in nodes:
             self.of[node.place] = self._label(node)
+        self._keep_whole(nodes)
         self._put_off(nodes)
+
+    def _keep_whole(self, nodes: list[Node]) -> None:
+        """Arrays of one value that only lines outside of loops need, as an optimizer's first moments, are no loop's."""
+        users = _users(nodes)
+        for node in nodes:
+            alone = [*node.takes(), *users.get(node.place, ())]
+            if node.function in _FILLED and all(self.of[each.place].kind == "C" for each in alone):
+                self.of[node.place] = Label("C", self._stage(node, False))
 
     def _put_off(self, nodes: list[Node]) -> None:
         """Give lines that only later loops need to the first of these, where less is then kept between loops.
 
         A mask that a gradient needs, for one, is made anew from what is kept anyway, and not kept beside it.
         """
-        users: dict[int, list[Node]] = {}
-        for node in nodes:
-            for taken in node.takes():
-                users.setdefault(taken.place, []).append(node)
+        users = _users(nodes)
 
         def is_kept(node: Node, label: Label, but: Node) -> bool:
             """Whether others than one line need a value when its loop has ended."""
@@ -97,10 +105,15 @@ class Labels:
         return stage
 
     def _label(self, node: Node) -> Label:
-        if node.kind == "call" and node.shape is not None:
-            label = self._of_call(node)
-            if label is not None:
-                return label
+        label = None
+        if node.kind == "part":
+            label = self._of_part(node)
+        elif node.kind == "call":
+            label = self._of_kernel(node) if by_rows(node) is not None else None
+            if label is None and node.shape is not None:
+                label = self._of_call(node)
+        if label is not None:
+            return label
         return Label("C", self._stage(node, False))
 
     def _by_rows(self, value: Any, kinds: str = "R") -> bool:
@@ -123,6 +136,26 @@ class Labels:
         """R for a value whose first axis is the batch's."""
         rows = self.rows_of(node.shape)
         return Label("R", self._stage(node, True), rows) if rows and self._in_loop(node) else None
+
+    def _of_kernel(self, node: Node) -> Label | None:
+        """R for a call of a kernel that goes by rows."""
+        rows = sliced(node)
+        if rows is None or not all(map(self._by_rows, rows.values())):
+            return None
+        inside = {each.place for each in rows.values()}
+        if any(self.of[taken.place].kind in "RT" and taken.place not in inside for taken in node.takes()):
+            return None
+        first = rows[0]
+        if self.rows_of(first.shape) and self._in_loop(node):
+            return Label("R", self._stage(node, True), self.rows_of(first.shape))
+        return None
+
+    def _of_part(self, node: Node) -> Label | None:
+        """The label of one result of such a call."""
+        kind = part_of(node)
+        if kind is None or self.of[node.args[0].place].kind != "R":
+            return None
+        return Label(kind, self.of[node.args[0].place].stage, self.of[node.args[0].place].rows)
 
     def _of_call(self, node: Node) -> Label | None:
         function, args = node.function, node.args
@@ -231,6 +264,14 @@ class Labels:
 def _stays(axes: Any) -> bool:
     """Whether the first axis stays the first under such a permutation."""
     return bool(axes) and axes[0] == 0
+
+
+def _users(nodes: list[Node]) -> dict[int, list[Node]]:
+    users: dict[int, list[Node]] = {}
+    for node in nodes:
+        for taken in node.takes():
+            users.setdefault(taken.place, []).append(node)
+    return users
 
 
 def _bytes(node: Node) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.program.by_rows import by_rows
 from tensorgrad.program.calls import Node
 from tensorgrad.program.traced import cast
 from tensorgrad.program.updates import Update, updated_by
@@ -63,7 +64,7 @@ def is_elementwise(node: Node) -> bool:
 def is_fresh(node: Node) -> bool:
     """Whether a line's value surely has memory of its own."""
     computed = ufunc_of(node) is not None or reduced_by(node) is not None
-    return computed or node.function is cast or isinstance(node.function, Update)
+    return computed or node.function is cast or isinstance(node.function, Update) or by_rows(node) is not None
 
 
 def is_checked(node: Node) -> bool:

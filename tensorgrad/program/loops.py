@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import one_thread, share
+from tensorgrad.program.by_rows import by_rows, sliced
 from tensorgrad.program.calls import Node
 from tensorgrad.program.labels import JOINS, Label, Labels, choose
 from tensorgrad.program.layouts import Layout, empty
@@ -72,8 +73,9 @@ class Loop:
         self.functions = [function for function, *_ in sums]
         self.scratch: list[tuple[Any, Any, Layout]] = []  # shape, dtype and layout of the arrays of a block
 
-    def __call__(self, function: Callable[..., None], *values: Any) -> None:
-        self.sums = [self._blocks.take(self.kinds) for _ in self.pieces]
+    def __call__(self, function: Callable[..., None], totals: tuple[Any, ...], *values: Any) -> None:
+        """totals: arrays for the sums over all rows, in which the first piece's stand first."""
+        self.sums = [list(totals), *[self._blocks.take(self.kinds) for _ in self.pieces[1:]]]
 
         def work(place: int) -> None:
             scratch = self._blocks.take(self.scratch)
@@ -83,16 +85,16 @@ class Loop:
         with one_thread():
             share(work, range(len(self.pieces)))
 
-    def total(self, number: int, out: Any) -> Any:
+    def total(self, number: int) -> Any:
         """A sum over all rows: the pieces' sums, added in their order."""
-        np.copyto(out, self.sums[0][number])
+        total = self.sums[0][number]
         for each in self.sums[1:]:
-            self.functions[number](out, each[number], out=out)
+            self.functions[number](total, each[number], out=total)
         if number == len(self.kinds) - 1:
-            for each in self.sums:
+            for each in self.sums[1:]:
                 self._blocks.give(self.kinds, each)
             self.sums = []
-        return out
+        return total
 
 
 def segments_of(nodes: list[Node], block: int | None = None) -> list[Segment]:
@@ -115,7 +117,11 @@ def segments_of(nodes: list[Node], block: int | None = None) -> list[Segment]:
 def _loop(nodes: list[Node], labels: Labels, block: int | None, blocks_of: Blocks) -> Loop:
     of = labels.of
     widest = max(
-        [prod(node.shape or ()) * node.dtype.itemsize // labels.batch for node in nodes if of[node.place].kind == "R"]
+        [
+            prod(node.shape) * node.dtype.itemsize // labels.batch
+            for node in nodes
+            if of[node.place].kind == "R" and node.shape is not None
+        ]
         or [1]
     )
     rows = block or 1 << max(0, (_BLOCK_BYTES // max(1, widest)).bit_length() - 1)
@@ -164,6 +170,8 @@ class _LoopWriter:
             for place in writer.expiring.get(writer.position[node.place], ()):
                 if place in self.held:
                     self.give(place)
+                elif place in self.own and place not in writer.whole:
+                    self.lines.append(f"del x{place}")
         number = len(writer.functions) + 1
         head = f"def loop_{number}(start, stop, sums, scratch{''.join(', ' + name for name in self.values)}):"
         body = [f"for low in range(start, stop, {self.loop.rows}):", f"    high = min(low + {self.loop.rows}, stop)"]
@@ -173,9 +181,11 @@ class _LoopWriter:
         body += [f"    {line}" for line in self.lines]
         writer.functions.append("\n".join([head, *[f"    {line}" for line in body]]) + "\n")
         loop = writer.names.of(self.loop, f"each_piece_{number}")
-        writer.lines.append(f"{loop}(loop_{number}{''.join(', ' + name for name in self.values.values())})")
+        totals = "".join(f"{writer.out_whole(node)}, " for node in sums)
+        values = "".join(f", {name}" for name in self.values.values())
+        writer.lines.append(f"{loop}(loop_{number}, ({totals}){values})")
         for place, node in enumerate(sums):
-            writer.lines.append(f"v{node.place} = {loop}.total({place}, {writer.out_whole(node)})")
+            writer.lines.append(f"v{node.place} = {loop}.total({place})")
 
     # ── operands ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,7 +202,10 @@ class _LoopWriter:
         if taken.shape is None or not taken.shape:
             return name
         label, along = self.labels.of[node.place], self.labels.rows_of(taken.shape)
-        if node.function is np.matmul:
+        if by_rows(node) is not None:
+            if all(each is not taken for each in (sliced(node) or {}).values()):
+                return name
+        elif node.function is np.matmul:
             if label.kind == "S":
                 if taken is node.args[0]:
                     self.counts.add(label.rows)
@@ -223,6 +236,12 @@ class _LoopWriter:
         arguments += [f"{key}={self.writer.text(value)}" for key, value in node.keywords.items()]
         if label.kind == "S":
             place = sums.index(node)
+            adder = self.writer.names.of_function(_adder(node))
+            if node.kind == "part":
+                part, copy = f"{arguments[0]}[{node.args[1]}]", self.writer.names.of_function(np.copyto)
+                self.lines.append(f"if low == start: {copy}(sums[{place}], {part})")
+                self.lines.append(f"else: {adder}(sums[{place}], {part}, out=sums[{place}])")
+                return
             spare = self.spare(node)
             self.lines.append(f"into = sums[{place}] if low == start else scratch[{spare}]")
             if reduced_by(node) is not None:
@@ -230,7 +249,6 @@ class _LoopWriter:
                 self.lines.append(f"{function}({', '.join(arguments)})")
             else:
                 self.lines.append(f"{function}({', '.join(arguments)}, into)")
-            adder = self.writer.names.of_function(_adder(node))
             self.lines.append(f"if low != start: {adder}(sums[{place}], into, out=sums[{place}])")
             return
         rows = label.rows

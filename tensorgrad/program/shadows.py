@@ -9,6 +9,7 @@ others give is computed, and let go of. Whatever comes of a shadow is as unknown
 from __future__ import annotations
 
 import mmap
+from collections.abc import Container
 from math import prod
 from typing import Any
 
@@ -18,7 +19,7 @@ from tensorgrad.program.calls import UntraceableError, mapped
 from tensorgrad.program.layouts import Layout, laid_out, layout_of
 
 LEAST = 1 << 16  # bytes of a value that is exchanged for its shadow
-ENOUGH = 1 << 24  # bytes of large values, held together, from which a step is traced by shadows
+ENOUGH = 1 << 22  # bytes of large values, held together, from which a step is traced by shadows
 
 
 class HeavyError(Exception):
@@ -44,16 +45,20 @@ def _blank(shape: Any, dtype: Any, layout: Layout) -> Any:
     return laid_out(pages, shape, layout)
 
 
-def foreseen(function: Any, args: Any, keywords: Any, elementwise: bool = False) -> Any:
+def foreseen(function: Any, args: Any, keywords: Any, op: str = "", elementwise: bool = False) -> Any:
     """The shadow of what a function gives, without the call; None where that is small, or takes the call itself.
 
     Its dtype, and how it lies, is that of what the function gives of the first two elements along each axis.
-    elementwise: the function is known to treat each element by itself.
+    op: whose kernel the function is. elementwise: it is known to treat each element by itself.
 
     >>> left, right = np.ones((4, 300, 50), "float32"), np.ones((50, 600))
     >>> foreseen(np.matmul, (left, right), {}).shape, foreseen(np.add, (left, 1), {}).dtype
     ((4, 300, 600), dtype('float32'))
     """
+    if function is np.reshape and args and isinstance(args[0], np.ndarray):
+        return _reshaped(args[0], args[1])
+    if op == "add_at" and prod(args[2]) * args[0].itemsize >= LEAST:
+        return _blank(args[2], args[0].dtype, None)
     shape = _shape_of(function, args, keywords, elementwise)
     if shape is None or 0 in shape:
         return None
@@ -62,6 +67,27 @@ def foreseen(function: Any, args: Any, keywords: Any, elementwise: bool = False)
     if not isinstance(corner, np.ndarray) or corner.ndim != len(shape) or prod(shape) * corner.itemsize < LEAST:
         return None
     return _blank(shape, corner.dtype, layout_of(corner))
+
+
+def foreseen_by_rows(function: Any, args: Any, keywords: Any, rows: Container[int], results: str) -> Any:
+    """The shadows of what a kernel gives that goes by rows, of a call with the first two; None where all are small.
+
+    rows: the places of the operands that go by rows. results: for each result R, where it goes by rows, or S.
+    """
+    count = next(each.shape[0] for place, each in enumerate(args) if place in rows)
+    if not count:
+        return None
+    with np.errstate(all="ignore"):
+        some = function(*[each[:2] if place in rows else each for place, each in enumerate(args)], **keywords)
+    found = []
+    for each, kind in zip(some if isinstance(some, tuple) else (some,), results, strict=True):
+        if each is None or kind == "S":
+            found.append(each)
+        else:
+            found.append(_blank((count, *each.shape[1:]), each.dtype, layout_of(each)))
+    if sum([each.nbytes for each in found if each is not None]) < LEAST:
+        return None
+    return tuple(found) if isinstance(some, tuple) else found[0]
 
 
 def _corner(array: Any) -> Any:
@@ -89,6 +115,19 @@ def _shape_of(function: Any, args: Any, keywords: Any, elementwise: bool) -> Any
     single = isinstance(function, np.ufunc) and function.nout == 1 and function.signature is None
     if (single and not keywords) or elementwise or function in _ELEMENTWISE:
         return np.broadcast_shapes(*shapes)
+    return None
+
+
+def _reshaped(x: Any, shape: Any) -> Any:
+    """None where it is a view."""
+    if x.nbytes < LEAST:
+        return None
+    try:
+        np.reshape(x, shape, copy=False)
+    except ValueError:
+        lengths = shape if isinstance(shape, tuple) else (shape,)
+        rest = x.size // max(1, prod([each for each in lengths if each != -1]))
+        return _blank(tuple([rest if each == -1 else each for each in lengths]), x.dtype, None)
     return None
 
 
@@ -125,4 +164,4 @@ def _pages(size: int) -> mmap.mmap:
     return mmap.mmap(-1, size)
 
 
-__all__ = ["ENOUGH", "LEAST", "HeavyError", "UnknownValueError", "foreseen", "shadow"]
+__all__ = ["ENOUGH", "LEAST", "HeavyError", "UnknownValueError", "foreseen", "foreseen_by_rows", "shadow"]

@@ -19,9 +19,10 @@ from weakref import ref
 import numpy as np
 
 from tensorgrad.backend.cpu.numpy_library import memory, settle
+from tensorgrad.program.by_rows import by_rows, sliced
 from tensorgrad.program.calls import Node, UntraceableError, mapped
 from tensorgrad.program.layouts import layout_of
-from tensorgrad.program.shadows import ENOUGH, LEAST, HeavyError, UnknownValueError, foreseen, shadow
+from tensorgrad.program.shadows import ENOUGH, LEAST, HeavyError, UnknownValueError, foreseen, foreseen_by_rows, shadow
 from tensorgrad.tape import current
 
 tracing: ContextVar[Trace | None] = ContextVar("tracing", default=None)
@@ -423,14 +424,9 @@ class Trace:
 
         values = mapped(args, _TRACED, value_of), mapped(keywords, _TRACED, value_of)
         if self._by_shadows is not False and any(each.node.kind != "constant" for each in operands):
-            by_element = function is cast or (op is not None and op.blocks == "all")
-            found = foreseen(function, *values, by_element)
-            if found is not None and self._by_shadows:
-                node = self.add("call", function, mapped(args, _TRACED, self.lower), mapped(keywords, _TRACED, self.lower))
-                node.op = op
-                return self._array(node, found, known=False)
+            found = self._foreseen(function, values, args, keywords, op)
             if found is not None:
-                self._hold(found.nbytes)
+                return found
         if all(each.known for each in operands):
             result = self._called(function, *values)
         else:
@@ -449,6 +445,37 @@ class Trace:
         except Exception as error:
             self.raised = f"{_name_of(function)} raised {type(error).__name__}: {error}"
             raise
+
+    def _foreseen(self, function: Any, values: Any, args: Any, keywords: Any, op: Any) -> Any:
+        """What a call gives, without the call, where that is large and known from shapes; else None."""
+        lowered = mapped(args, _TRACED, self.lower), mapped(keywords, _TRACED, self.lower)
+        node = Node("call", len(self.nodes), function, *lowered, op=op)
+        kernel, rows = by_rows(node), sliced(node)
+        try:
+            if kernel is not None and rows is not None:
+                result = foreseen_by_rows(function, values[0], values[1], rows, kernel.results)
+            else:
+                by_element = function is cast or (op is not None and op.blocks == "all")
+                result = foreseen(function, values[0], values[1], "" if op is None else op.name, by_element)
+        except (TypeError, ValueError, IndexError):
+            return None  # the call itself says what is wrong
+        if result is None:
+            return None
+        if not self._by_shadows:
+            self._hold(sum([each.nbytes for each in (result if isinstance(result, tuple) else (result,))]))
+            return None
+        node = self.add("call", function, *lowered)
+        node.op = op
+        return self._unknown(node, result)
+
+    def _unknown(self, node: Node, result: Any) -> Any:
+        if not isinstance(result, tuple):
+            return self._array(node, result, known=False)
+        parts: list[Any] = []
+        for place, each in enumerate(result):
+            part = None if each is None else self.add("part", operator.getitem, (node, place))
+            parts.append(part and self._array(part, each, known=False))
+        return tuple(parts)
 
     def _is_constant(self, lowered: Any, result: Any, operands: list[TracedArray]) -> bool:
         """Whether a result rests on constants alone, and is small enough, or a view, to be kept."""

@@ -9,6 +9,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn
+from tensorgrad.models.gpt import GPT
 from tensorgrad.program.loops import Blocks, Loop, segments_of
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
@@ -180,3 +181,22 @@ def test_linear_layers_run_by_rows_with_what_is_around_them() -> None:
     writer.function()
     assert sum(segment.loop is not None for segment in writer.segments) == 1
     assert writer.shelf.bytes < 1 << 18  # not one activation of 5 MB is kept whole
+
+
+@pytest.mark.parametrize("batch", [6, 7])
+def test_a_gpt_goes_forward_and_back_in_one_loop(batch: int) -> None:
+    model = GPT(11, 5, 8, 2, 2, tg.random.Generator(0))
+    tokens = np.random.default_rng(0).integers(0, 11, (2, batch, 5))
+    parameters = list(model.parameters())
+
+    def step(seen: Any, following: Any) -> Any:
+        logits = model(seen)
+        loss = tg.cross_entropy(logits.reshape((-1, 11)), following.reshape((-1,)))
+        return (loss, *tg.grad(loss, parameters))
+
+    writer = same(step, *map(tg.asarray, tokens), loops=1)
+    loop = next(segment for segment in writer.segments if segment.loop is not None)
+    names = {node.op.name for node in loop.nodes if node.op is not None}
+    assert {"attention_back", "layer_norm_rows_back", "softmax_cross_entropy_back"} <= names
+    gradients = writer.outputs[-len(parameters) :]
+    assert sum(writer.loop_of.get(node.place) is loop for node in gradients) == len(parameters) - 2  # not embeddings'
