@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from pathlib import Path
@@ -176,6 +177,8 @@ class _Script:
             return _constant(np.asarray(value))
         if isinstance(value, (np.dtype, type)):
             return f'np.dtype("{np.dtype(value)}")'
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"{value}".replace("inf", "np.inf").replace("nan", "np.nan")
         return "..." if value is Ellipsis else repr(value)
 
     def _write(self, node: Node) -> None:
@@ -211,7 +214,8 @@ class _Script:
             key = node.args[1]
             return f"{args[0]}[{self._text(key)}]"
         if of_operator and name in _SIGNS and len(args) == 2 and not keywords:
-            return f"{args[0]} {_SIGNS[name]} {args[1]}"
+            left = f"({args[0]})" if args[0].startswith("-") else args[0]  # -2 ** x is no power of -2
+            return f"{left} {_SIGNS[name]} {args[1]}"
         if reduced_by(node) is not None:
             more = [f"axis={args[1]}"] + ([f"dtype={args[2]}"] if args[2] != "None" else [])
             more += ["keepdims=True"] if args[4] == "True" else []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import runpy
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,12 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import nn, optim
+from tensorgrad.models import nerf
+from tensorgrad.models.gpt import GPT
+from tensorgrad.models.lenet import LeNet
+from tensorgrad.models.mlp import MLP
+from tensorgrad.models.recurrent import RecurrentLanguageModel
+from tensorgrad.models.siren import SIREN, slope
 from tests import nvrtc
 from tests.cuda_on_cpu import compiled, on_cpu
 
@@ -29,7 +36,8 @@ def run(text: str, folder: Path) -> Any:
     (folder / "script.py").write_text(text)
     files = [str(folder / name) for name in ("script.py", "inputs.npz", "outputs.npz")]
     subprocess.run([sys.executable, "-c", ALONE, *files], check=True, cwd=folder)
-    return np.load(folder / "outputs.npz")
+    with np.load(folder / "outputs.npz") as found:
+        return dict(found)
 
 
 def model_step() -> tuple[Any, Any]:
@@ -58,9 +66,80 @@ def test_a_training_step_runs_alone_and_gives_the_same(tmp_path: Path) -> None:
     found = run(text, tmp_path)
     loss = step(x, y)
     np.testing.assert_allclose(found["result"], loss.item(), rtol=1e-5)
-    written = [found[name] for name in found.files if name.startswith("written")]
+    written = [found[name] for name in found if name.startswith("written")]
     for each in model.parameters():
         assert any(array.shape == each.shape and np.allclose(array, each.numpy(), atol=1e-6) for array in written)
+
+
+def mean_squares(x: Any, y: Any) -> Any:
+    return ((x - y) ** 2).mean()
+
+
+def shaded(model: Any, batch: Any) -> Any:
+    positions, directions, depths = batch
+    colour, density = model(positions, directions)
+    return nerf.render(colour, density, depths, far=4.0, background=1.0).colour
+
+
+def trained(name: str) -> tuple[Any, Callable[[], Any]]:
+    """A small model of the kind that the name says, and its loss."""
+    rng = tg.random.Generator(0)
+    words = tg.asarray(np.arange(12).reshape(2, 6) % 7)
+    points = rng.uniform(-1.0, 1.0, (9, 2))
+    if name == "mlp":
+        model, pixels = MLP((2, 5, 3), rng, batch_norm=True, dropout=0.25), points
+        return model, lambda: tg.cross_entropy(model(pixels), tg.arange(9) % 3)
+    if name == "cnn":
+        network, images = LeNet(3, rng), rng.normal(size=(2, 1, 28, 28))
+        return network, lambda: tg.cross_entropy(network(images), tg.asarray([2, 0]))
+    if name == "gpt":
+        gpt = GPT(7, 6, width=8, layers=2, heads=2, rng=rng, dropout=0.1)
+        return gpt, lambda: tg.cross_entropy(gpt(words).reshape((12, 7)), words.reshape(12))
+    if name == "lstm":
+        lstm = RecurrentLanguageModel(7, 4, 5, rng, kind="lstm")
+        return lstm, lambda: tg.cross_entropy(lstm(words).reshape((12, 7)), words.reshape(12))
+    if name == "siren":
+        siren = SIREN(2, 8, 2, 1, rng=rng)
+        return siren, lambda: mean_squares(slope(siren, points), points) + mean_squares(siren(points), 0.5)
+    field = nerf.NeRF(rng, depth=3, width=8, skip=2, position_frequencies=2, direction_frequencies=1)
+    seen = rng.normal(size=(2, 4, 3)), rng.normal(size=(2, 4, 3)), nerf.stratified(2.0, 4.0, rng.random((2, 4)))
+    return field, lambda: mean_squares(shaded(field, seen), 0.25)
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn", "gpt", "lstm", "siren", "nerf"])
+def test_every_kind_of_model_is_trained_by_its_script(name: str, tmp_path: Path) -> None:
+    tg.random.manual_seed(0)
+    model, loss_of = trained(name)
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+
+    def step() -> Any:
+        optimizer.zero_grad()
+        loss = loss_of()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    step()
+    before = [each.numpy().copy() for each in model.parameters()]
+    found = run(tg.source(step, save=tmp_path / "inputs.npz"), tmp_path)
+    np.testing.assert_allclose(found["result"], step().item(), rtol=1e-5)
+    written = [array for key, array in found.items() if key.startswith("written")]
+    for each, old in zip(model.parameters(), before, strict=True):
+        now = each.numpy()
+        assert (now == old).all() or any(
+            array.shape == now.shape and np.allclose(array, now, rtol=1e-4, atol=1e-6) for array in written
+        )
+
+
+def test_numbers_that_no_digits_write_and_powers_of_negative_ones(tmp_path: Path) -> None:
+    def step(x: Any) -> Any:
+        least = tg.where(x > 1, x, -float("inf")), tg.where(x > 1, x, float("nan"))
+        return tg.maximum(*least) * float("inf"), (-2.0) ** x, -1 - x
+
+    x = tg.asarray([1.0, 2.0, 3.0])
+    found = run(tg.source(step, x, save=tmp_path / "inputs.npz"), tmp_path)
+    for array, expected in zip(found.values(), step(x), strict=True):
+        np.testing.assert_allclose(array, expected.data, rtol=1e-6)
 
 
 def test_a_person_can_read_it() -> None:

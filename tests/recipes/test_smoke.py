@@ -8,6 +8,8 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad.recipes import RECIPES
+from tensorgrad.train import Trainer
+from tensorgrad.train.callback import Callback
 from tensorgrad.train.recipe import Paused, Run, train_recipe
 from tests.recipes.extras import need_extras
 
@@ -63,3 +65,66 @@ def test_a_training_that_begins_differently_each_time_is_found(tmp_path):
         return model
 
     assert "layers.0.bias" in differing(replace(RECIPES["mlp"], model=build), tmp_path)
+
+
+class First(Callback):
+    """Looks at the first steps of a training, and ends it."""
+
+    def __init__(self, steps):
+        super().__init__("first steps")
+        self.steps, self.losses, self.least = steps, [], {}
+
+    def before_update(self, trainer):
+        for name, theta in trainer.model.named_parameters():
+            g = np.zeros(theta.shape) if theta.grad is None else abs(theta.grad.numpy())
+            self.least[name] = np.minimum(self.least.get(name, np.inf), g)
+
+    def after_step(self, trainer):
+        self.losses.append(trainer.last_figures["loss"])
+        if trainer.step == self.steps:
+            raise Paused
+
+
+def first_steps(recipe, folder, data, compiled, monkeypatch):
+    """The weights and the callback after three steps of the recipe's trainer, and that trainer."""
+    made = []
+
+    class Other(Trainer):
+        def __init__(self, *args, callbacks=(), **options):
+            made.append((self, First(3)))
+            super().__init__(*args, callbacks=[*callbacks, made[-1][1]], **options | {"compile": compiled})
+
+    run = Run(recipe, recipe.settings("smoke"), "smoke", 0, folder, quiet=True)
+    model = recipe.model(run)
+    with monkeypatch.context() as patch:
+        patch.setattr("tensorgrad.train.recipe.Trainer", Other)
+        tg.random.manual_seed(0)
+        with pytest.raises(Paused):
+            recipe.train(run, model, data)
+    (trainer, seen), *_ = made
+    return {name: theta.numpy() for name, theta in trainer.model.named_parameters()}, seen, trainer
+
+
+# Two networks that are trained against each other make their updates in a step of their own, which nothing compiles,
+# and one recipe has a loop of its own.
+OTHERS = {"gan-gaussians", "dcgan-mnist", "residual-vs-plain"}
+
+
+@pytest.mark.numpy_only(reason="programs are made of calls on ndarrays")
+@pytest.mark.parametrize("name", sorted(RECIPES.keys() - OTHERS))
+def test_a_compiled_training_begins_as_the_eager_one(name, tmp_path, monkeypatch):
+    need_extras()
+    monkeypatch.delenv("TENSORGRAD_DATA", raising=False)
+    monkeypatch.setenv("TENSORGRAD_CACHE", str(tmp_path / "cache"))
+    recipe = RECIPES[name]
+    data = recipe.data(Run(recipe, recipe.settings("smoke"), "smoke", 0, tmp_path, quiet=True))
+    eager, seen, _ = first_steps(recipe, tmp_path / "eager", data, False, monkeypatch)
+    ours, found, trainer = first_steps(recipe, tmp_path / "compiled", data, True, monkeypatch)
+    np.testing.assert_allclose(found.losses, seen.losses, rtol=1e-4)
+    assert (trainer.swept.reason, trainer.updates.step.reason) == (None, None)
+    assert trainer.updates.step.replays > 0
+    largest = max(g.max() for g in seen.least.values())
+    for each, theta in eager.items():
+        learnt = seen.least[each] > 1e-5 * largest  # of what is smaller, and but rounding, Adam makes whole steps
+        close = {"rtol": 2e-3, "atol": 2e-3 * abs(theta).max(), "err_msg": each}
+        np.testing.assert_allclose(ours[each][learnt], theta[learnt], **close)
