@@ -268,7 +268,7 @@ class Tensor(Traced):
     ) -> Any:
         if self.record is not None:
             raise RuntimeError("DLPack carries values only; call detach() on a tensor that requires a gradient")
-        return self.data.__dlpack__(stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
+        return backend.to_dlpack(self.data, stream=stream, max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> Any:
         return self.data.__dlpack_device__()
@@ -601,7 +601,14 @@ def _is_operand(other: object) -> bool:
 
 
 def _rebuild(kind: type[Tensor], values: Any, requires_grad: bool, gradient: Any, device: str) -> Tensor:
-    """Unpickle a leaf."""
+    """Unpickle a leaf. Raises as `to` does where its device is not, and says what goes from one machine to another."""
+    try:
+        device = backend.device_named(device)
+    except (backend.NoDeviceError, ValueError) as error:
+        raise type(error)(
+            f"a tensor was pickled on {device!r} and returns there. Files of tensorgrad.save load anywhere, by "
+            f"tensorgrad.load(path, device='cpu'), and so do pickles of x.cpu() and model.cpu(). Here, {error}"
+        ) from None
     tensor = kind.__new__(kind)
     tensor.data, tensor.grad, tensor.record = backend.as_array(values, device=device), None, None
     if requires_grad:

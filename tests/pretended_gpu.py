@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -155,13 +156,15 @@ class _Module(ModuleType):
 class Stream:
     """Work in order; it writes down what it is told."""
 
+    done = True  # whether what it was told is seen as done at once
+
     def __init__(self, non_blocking: bool = False) -> None:
         self.told: list[str] = []
         self.number = current()
 
     def record(self) -> Any:
         self.told.append("record")
-        return SimpleNamespace(done=True)
+        return SimpleNamespace(done=self.done, synchronize=partial(self.told.append, "synchronize"))
 
     def wait_event(self, event: Any) -> None:
         self.told.append("wait")

@@ -234,6 +234,24 @@ def test_batches_reach_a_gpu_behind_what_it_computes(pretended_gpu):
     assert (pretended_gpu.device_of(array), pretended_gpu.to_numpy(array).tolist()) == ("cuda:1", [0.0, 1.0, 2.0])
     assert carrier.receive(carrier.send(carrier.stage(np.zeros((0, 2))))).shape == (0, 2)
     assert carrier.receive(carrier.send(array)) is array
+    carrier.close()
+    assert carrier.stream.told == ["wait", "copy", "record", "synchronize"]
+
+
+def test_pinned_memory_is_held_until_it_was_read(pretended_gpu):
+    """Steps are queued long before they are computed: for the host an epoch may be over before its last batch flew."""
+    carrier = pretended_gpu.Carrier("cuda:0")
+    carrier.stream.done = False
+    staged = [carrier.stage(np.full(3, place)) for place in range(3)]
+    for each in staged:
+        carrier.send(each)
+    assert all(held is each for (held, _), each in zip(carrier.flying, staged, strict=True))
+    carrier.stream.told.clear()
+    carrier.close()
+    assert carrier.stream.told == ["synchronize"]
+    assert not carrier.flying
+    carrier.close()
+    assert carrier.stream.told == ["synchronize"]
 
 
 def test_arrays_of_others_are_taken_from_a_gpu(pretended_gpu):

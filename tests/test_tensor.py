@@ -647,3 +647,12 @@ def test_a_tensor_is_small_and_leaves_by_reference_count():
         assert not hasattr(x, "__dict__")
     finally:
         gc.enable()
+
+
+@pytest.mark.skipif(tg.cuda.is_available(), reason="there is a GPU here")
+def test_a_pickle_of_a_device_that_is_not_here_says_what_goes_from_machine_to_machine():
+    from tensorgrad.tensor import _rebuild
+
+    for device, error in (("cuda:0", tg.cuda.NoDeviceError), ("strict:7", ValueError)):
+        with pytest.raises(error, match=f"was pickled on '{device}'.*tensorgrad.load.*device='cpu'.*x.cpu"):
+            _rebuild(tg.Tensor, np.ones(2), False, None, device)

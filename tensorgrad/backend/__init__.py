@@ -54,6 +54,7 @@ from tensorgrad.backend.libraries import (
     refuse_two_devices,
     settle,
     stand_in,
+    to_dlpack,
     to_numpy,
 )
 from tensorgrad.backend.numba import rows as rows
@@ -120,6 +121,7 @@ __all__ = [
     "shares_nothing",
     "stand_in",
     "threads",
+    "to_dlpack",
     "to_numpy",
     "wide",
 ]

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from tensorgrad.backend import probe
-from tensorgrad.backend.cpu import numpy_library
+from tensorgrad.backend.cpu import exchange, numpy_library
 from tensorgrad.backend.dtypes import as_dtype, is_bfloat16, natural
 
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
@@ -32,6 +32,9 @@ class Carrier(Protocol):
 
     def receive(self, parcel: Any) -> Array:
         """The array on the device; what is computed with it from now on waits until it is there."""
+
+    def close(self) -> None:
+        """Wait for all that was sent: until then neither where it comes from nor where it goes may be let go of."""
 
 
 class Library(NamedTuple):
@@ -331,6 +334,9 @@ class _Mover:
     def receive(self, parcel: Any) -> Array:
         return parcel
 
+    def close(self) -> None:
+        pass
+
 
 def carrier(device: str) -> Carrier:
     """What brings arrays to a device."""
@@ -358,7 +364,7 @@ def from_dlpack(x: Any) -> Array:
     """
     kind = int(x.__dlpack_device__()[0]) if hasattr(x, "__dlpack_device__") else _IN_HOST[0]
     if kind in _IN_HOST:
-        return np.from_dlpack(x)
+        return exchange.from_dlpack(x)
     library = on_device("cuda") if kind in _ON_GPU else None
     if library is None or library.from_dlpack is None:
         raise TypeError(
@@ -366,6 +372,11 @@ def from_dlpack(x: Any) -> Array:
             "bring it to host memory first"
         )
     return library.from_dlpack(x)
+
+
+def to_dlpack(array: Array, **asked: Any) -> Any:
+    """The capsule that shows an array's memory to other libraries."""
+    return exchange.to_dlpack(array, **asked) if type(array) is np.ndarray else array.__dlpack__(**asked)
 
 
 class Follower:

@@ -159,11 +159,23 @@ class DataLoader:
             return mapped(_Parcel, lambda each: of_array(carrier.receive(each.content)), batch)
 
         waiting: deque[Any] = deque()
-        for batch in batches:
-            waiting.append(sent(batch))
-            if len(waiting) > (1 if self.prefetch else 0):
-                yield received(waiting.popleft())
-        yield from map(received, waiting)
+        failed = None
+        try:
+            while True:
+                try:
+                    waiting.append(sent(next(batches)))
+                except StopIteration:
+                    break
+                except Exception as error:  # it comes out at its own batch, after those before it
+                    failed = error
+                    break
+                if len(waiting) > (1 if self.prefetch else 0):
+                    yield received(waiting.popleft())
+            yield from map(received, waiting)
+        finally:  # also for whoever leaves an epoch, while `waiting` still holds what is on its way
+            carrier.close()
+        if failed is not None:
+            raise failed
 
     # ── state ───────────────────────────────────────────────────────────────────────────────────────────
 

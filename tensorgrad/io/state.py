@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import device_named
+from tensorgrad.backend import bfloat16, device_named
 from tensorgrad.io.files import replacing
 from tensorgrad.io.structure import put_together, take_apart
 from tensorgrad.tensor import Tensor
@@ -62,8 +62,8 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
 def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """Read what `save` wrote, or any safetensors file, which gives a dict of tensors by name.
 
-    device: where tensors go; None means the default device. bfloat16, which other libraries write, is read as
-    float32, exactly; float16 too.
+    device: where tensors go; None means the default device. bfloat16 and float16 that other libraries wrote are read
+    as float32, exactly; what `save` wrote comes back in its own dtype.
     A file of `save` is compared with its checksum. Files of other programs carry none; of them the format is checked,
     and PyTorch's state dicts keep PyTorch's names. Needs safetensors.
     Raises FileNotFoundError, ValueError for a file that is truncated, damaged or something else, with the reason, and
@@ -80,10 +80,11 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            arrays = {name: _read(path, file, name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+            ours = _KEY in metadata or any(each.startswith(_START) for each in metadata.values())
+            arrays = {name: _read(path, file, name, ours) for name in file.keys()}  # noqa: SIM118  # it is no dict
     except (SafetensorError, UnicodeDecodeError) as error:
         raise _damaged(path, f"the safetensors format is broken ({error})") from error
-    if _KEY not in metadata and not any(each.startswith(_START) for each in metadata.values()):
+    if not ours:
         return {name: Tensor(_single(array), device=device) for name, array in arrays.items()}
     written, _, text = metadata.get(_KEY, "").partition("\n")
     if written != f"{_START}{_checksum(text, arrays)}":
@@ -100,7 +101,7 @@ def _checksum(text: str, arrays: dict[str, Any]) -> str:
     for name in sorted(arrays):
         array = arrays[name]
         found.update(f"\0{name}\0{array.dtype.name}\0{array.shape}\0".encode())
-        found.update(np.ascontiguousarray(array).data if array.size else b"")
+        found.update(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b"")
     return found.hexdigest()
 
 
@@ -132,11 +133,12 @@ def _refuse_what_is_no_safetensors(path: Path) -> None:
         raise ValueError(f"load: {path} is no safetensors file: after eight bytes a JSON header would begin with '{{'")
 
 
-def _read(path: Path, file: Any, name: str) -> Any:
-    """One array of an open file."""
+def _read(path: Path, file: Any, name: str, ours: bool) -> Any:
+    """One array of an open file; bfloat16 as float32 where others wrote it."""
     kind = file.get_slice(name).get_dtype()
     if kind == "BF16":
-        return _read_bfloat16(path, name)
+        halves = _read_bfloat16(path, name)
+        return halves.view(bfloat16()) if ours else (halves.astype(np.uint32) << np.uint32(16)).view(np.float32)
     try:
         return file.get_tensor(name)
     except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -146,12 +148,12 @@ def _read(path: Path, file: Any, name: str) -> Any:
 
 
 def _single(array: Any) -> Any:
-    """Half precision, which tensors do not have, as float32."""
+    """float16 as float32: weights that others wrote are to be trained and computed with."""
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _read_bfloat16(path: Path, name: str) -> Any:
-    """bfloat16 is the upper half of float32, and NumPy has no name for it."""
+    """The bits of an array of bfloat16, the upper halves of float32, for which NumPy has no name."""
     import json
 
     with path.open("rb") as file:
@@ -160,7 +162,7 @@ def _read_bfloat16(path: Path, name: str) -> Any:
         start, end = entry["data_offsets"]
         file.seek(8 + length + start)
         halves = np.frombuffer(file.read(end - start), dtype="<u2")
-    return (halves.astype(np.uint32) << np.uint32(16)).view(np.float32).reshape(entry["shape"])
+    return halves.reshape(entry["shape"])
 
 
 def _pick(arrays: dict[str, Any], name: str) -> Any:

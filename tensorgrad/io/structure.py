@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import is_array, to_numpy
+from tensorgrad.backend import is_array, is_bfloat16, to_numpy
 from tensorgrad.tensor import Tensor
 
 _DEEPEST = 200  # levels; json and this file recurse, and Python stops at about 1,000
@@ -88,11 +88,13 @@ class _Writer:
             kind, array = "scalar", np.asarray(value)
         else:
             kind, array = "array", to_numpy(value) if is_array(value) else value
-        if array.dtype.kind not in "biufc" or array.dtype.itemsize > 16:
+        half = is_bfloat16(array.dtype)
+        if not half and (array.dtype.kind not in "biufc" or array.dtype.itemsize > 16):
             raise TypeError(f"save: {_where(place)} has the dtype {array.dtype}; a file holds booleans and numbers")
         name = self.name(place)
         node = {kind: name}
-        array = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")  # ascontiguousarray adds an axis
+        little = array.dtype if half else array.dtype.newbyteorder("<")
+        array = np.asarray(array, dtype=little, order="C")  # ascontiguousarray adds an axis
         if array.dtype.kind == "c":
             node["complex"] = array.dtype.name
             array = np.stack([array.real, array.imag], axis=-1)

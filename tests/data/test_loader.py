@@ -276,6 +276,9 @@ class Carried:
         self.told.append(("receive", int(parcel[0])))
         return backend.move(parcel, self.device)
 
+    def close(self):
+        self.told.append(("close", 0))
+
 
 @pytest.mark.parametrize("prefetch", [0, 1, 3])
 def test_a_batch_is_on_its_way_to_the_device_while_the_one_before_is_used(prefetch, monkeypatch):
@@ -286,6 +289,7 @@ def test_a_batch_is_on_its_way_to_the_device_while_the_one_before_is_used(prefet
         assert batch.device == "strict"
         told.append(("use", batch.tolist()[0]))
     order = [each for each in told if each[0] != "stage"]
+    assert order.pop() == ("close", 0)
     if prefetch:
         assert order.index(("send", 2)) < order.index(("use", 0))
         assert order.index(("send", 4)) < order.index(("use", 2))
@@ -293,6 +297,31 @@ def test_a_batch_is_on_its_way_to_the_device_while_the_one_before_is_used(prefet
     else:
         assert [what for what, _ in order] == ["send", "receive", "use"] * 3
     assert sorted(first for what, first in told if what == "stage") == [0, 2, 4]
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+def test_whoever_leaves_an_epoch_waits_for_what_is_on_its_way(prefetch, monkeypatch):
+    """Else its memory would be given to others while it is read and written."""
+    told = []
+    monkeypatch.setattr(backend, "carrier", lambda device: Carried(told))
+    data = TensorDataset(tg.asarray(np.arange(60), device="cpu"))
+    for _ in DataLoader(data, batch_size=2, prefetch=prefetch, device="strict"):
+        break
+    assert [what for what, _ in told].count("close") == 1
+    batches = iter(DataLoader(data, batch_size=2, prefetch=prefetch, device="strict"))
+    next(batches)
+    del batches
+    assert [what for what, _ in told].count("close") == 2
+
+
+@pytest.mark.parametrize("prefetch", [0, 1, 3])
+def test_an_error_comes_out_at_its_batch_on_the_way_to_a_device_too(prefetch):
+    loader = DataLoader(Slow(), batch_size=5, prefetch=prefetch, device="strict")
+    batches = iter(loader)
+    assert [row for _ in range(6) for row in next(batches).tolist()] == list(range(30))
+    assert loader.state_dict()["position"] == 6
+    with pytest.raises(RuntimeError, match="item 30 is broken"):
+        next(batches)
 
 
 def test_batches_go_to_the_device_whatever_they_are_made_of():

@@ -255,3 +255,22 @@ save({str(written)!r}, {{"w": tg.zeros(5)}})
     save(written, {"w": tg.zeros(5)})  # what the killed process left beside it is in nobody's way
     assert load(written)["w"].shape == (5,)
     assert list(written.parent.iterdir()) == [written]
+
+
+def test_bfloat16_comes_back_as_it_was_and_others_read_it(path):
+    ml_dtypes = pytest.importorskip("ml_dtypes")
+    if tg.backend.default_device() == "strict":
+        pytest.skip("array-api-strict has no bfloat16")
+    values = np.array([[1.0, -2.5, 3e38], [0.0, np.inf, 1e-40]]).astype(ml_dtypes.bfloat16)
+    state = {"w": tg.asarray(values), "t": tg.asarray(values).mT, "one": tg.asarray(values[0, 1, ...]), "a": values[:0]}
+    save(path, state)
+    found = load(path)
+    for name, value in state.items():
+        assert (found[name].dtype, found[name].shape) == (tg.bfloat16, value.shape)
+        assert np.array_equal(np.asarray(found[name]), np.asarray(value))
+    torch = pytest.importorskip("torch")
+    from safetensors.torch import load_file
+
+    theirs = load_file(path)
+    assert theirs["w"].dtype == torch.bfloat16
+    assert theirs["t"].float().tolist() == values.T.astype(np.float32).tolist()

@@ -148,6 +148,11 @@ class Carrier:
                 cupy.cuda.get_current_stream().wait_event(arrived)
         return array
 
+    def close(self) -> None:
+        if self.flying:  # they fly in order: the last one is the last to arrive
+            self.flying[-1][1].synchronize()
+            self.flying.clear()
+
 
 def memory(array: Any) -> Any:
     """The object whose memory an array looks into: the array that a view is of."""
