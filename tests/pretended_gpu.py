@@ -103,6 +103,7 @@ class Array(np.ndarray):  # type: ignore[type-arg]
         return part
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        lowered(self)  # is on the current device
         self.view(np.ndarray)[lowered(key)] = lowered(value)
 
 
@@ -175,6 +176,26 @@ def _array(values: Any, dtype: Any = None, copy: bool = True) -> Any:
     return lifted(np.array(lowered(values) if isinstance(values, Array) else values, dtype=dtype, copy=True))
 
 
+def _without_bfloat16(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that has no bfloat16 in CuPy, and takes it for float32."""
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        wide = [
+            each.astype(np.float32) if getattr(getattr(each, "dtype", None), "name", "") == "bfloat16" else each
+            for each in args
+        ]
+        return function(*wide, **keywords)
+
+    return _over(call)
+
+
+def _refused(name: str) -> Callable[..., Any]:
+    def call(*_: Any, **__: Any) -> Any:
+        raise AssertionError(f"{name} makes the host wait")
+
+    return call
+
+
 def pretended() -> dict[str, ModuleType]:
     """The modules that `cupy_library` imports."""
     computing = Stream()
@@ -198,11 +219,14 @@ def pretended() -> dict[str, ModuleType]:
         array=_array,
         asnumpy=lambda x: np.array(lowered(x)),
         from_dlpack=lambda x: lifted(np.from_dlpack(x)),
+        where=_without_bfloat16(np.where),
     )
     cupyx = _Module("cupyx", np, empty_pinned=lambda shape, dtype: np.empty(shape, dtype))
     spelled = _Module(
         "array_api_compat.cupy",
         compat,
+        **{name: _without_bfloat16(getattr(compat, name)) for name in ("where", "tril", "triu")},
+        clip=_refused("array-api-compat's clip"),
         asarray=lambda x, dtype=None, copy=None: x if isinstance(x, Array) and dtype is None else _array(x, dtype),
     )
     return {"cupy": cupy, "cupyx": cupyx, "array_api_compat.cupy": spelled}

@@ -254,6 +254,62 @@ def test_pinned_memory_is_held_until_it_was_read(pretended_gpu):
     assert carrier.stream.told == ["synchronize"]
 
 
+def test_a_batch_that_nobody_receives_stays_until_its_copy_is_done(pretended_gpu):
+    carrier = pretended_gpu.Carrier("cuda:0")
+    array, _ = carrier.send(carrier.stage(np.arange(3.0)))
+    assert [each is array for each in carrier.flying[-1][:-1]] == [False, True]
+
+
+def test_bfloat16_stays_where_the_library_has_none(pretended_gpu):
+    xp, half = pretended_gpu.namespace, pytest.importorskip("ml_dtypes", reason="it has bfloat16").bfloat16
+    values = np.asarray([[1.5, -2.0], [np.inf, 0.25]], half)
+    x, zeros = (pretended_gpu.cupy.array(each) for each in (values, np.zeros((2, 2), half)))
+    for found, expected in (
+        (xp.where(x > 0, x, zeros), np.where(values > 0, values, half(0))),
+        (xp.where(x > 0, x, -1.0), np.where(values > 0, values, half(-1))),
+        (xp.where(x > 0, 0.5, x.T), np.where(values > 0, half(0.5), values.T)),
+        (xp.tril(x), np.tril(values)),
+        (xp.triu(x, k=1), np.triu(values, 1)),
+        (xp.clip(x, -1.0, 1.0), np.clip(values, half(-1), half(1))),
+    ):
+        assert found.dtype == half
+        np.testing.assert_array_equal(pretended_gpu.to_numpy(found), expected)
+    both = xp.where(x > 0, x, pretended_gpu.cupy.array(np.zeros((2, 2), np.float32)))
+    assert both.dtype == np.float32
+
+
+def test_sums_of_float16_are_taken_in_float32(pretended_gpu):
+    xp, cupy = pretended_gpu.namespace, pretended_gpu.cupy
+    asked = []
+    for name in ("sum", "prod"):
+        plain = getattr(np, name)
+        reduce = pretended_gpu._in_float32(
+            lambda x, plain=plain, **given: asked.append(given["dtype"]) or plain(x, **given)
+        )
+        x = np.asarray([[2.0, 1.0], [4.0, 0.5]], np.float16)
+        assert reduce(x, axis=0).dtype == np.float16
+        np.testing.assert_array_equal(reduce(x, axis=1, keepdims=True), plain(x, axis=1, keepdims=True))
+        assert getattr(xp, name)(cupy.array(x)).dtype == np.float16
+        assert reduce(x.astype(np.int8)).dtype == np.int64
+    assert asked == [np.float32, np.float32, None] * 2
+
+
+def test_clip_needs_no_mask(pretended_gpu):
+    cupy, values = pretended_gpu.cupy, np.asarray([-300, -1, 5, 300])
+    x, turned, small = (cupy.array(each) for each in (values, values[::-1].copy(), values.astype(np.int8)))
+
+    def clipped(*given, **bounds):
+        found = pretended_gpu.namespace.clip(*given, **bounds)
+        assert found is not given[0]
+        assert found.dtype == given[0].dtype
+        return pretended_gpu.to_numpy(found).tolist()
+
+    assert clipped(x, -2, 2) == [-2, -1, 2, 2]
+    assert clipped(x, max=turned) == [-300, -1, -1, -300]
+    assert clipped(x) == values.tolist()
+    assert clipped(small, -1000, 1000) == values.astype(np.int8).tolist()
+
+
 def test_arrays_of_others_are_taken_from_a_gpu(pretended_gpu):
     class Theirs:
         def __dlpack_device__(self):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
+from functools import cache
 from importlib.util import find_spec
 from typing import Any
 
@@ -109,8 +110,12 @@ def strides_of(shape: list[int]) -> list[int]:
 # ── plans ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+@cache
 def available() -> bool:
-    """Whether the frontend is installed. Whether it finds cuDNN shows when the first plan is made."""
+    """Whether the frontend is installed: looked for once, not at every convolution.
+
+    Whether it finds cuDNN shows when the first plan is made.
+    """
     return find_spec("cudnn") is not None
 
 

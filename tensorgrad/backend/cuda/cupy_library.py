@@ -22,6 +22,7 @@ import numpy as np
 
 from tensorgrad.backend.cpu import numpy_library
 from tensorgrad.backend.cuda import product_kernels as cuda_product_kernels
+from tensorgrad.backend.dtypes import is_bfloat16
 
 DEVICE = "cuda:0"
 array_type = cupy.ndarray
@@ -116,7 +117,9 @@ class Carrier:
         self.device = device
         with on(device):
             self.stream = cupy.cuda.Stream(non_blocking=True)
-        self.flying: deque[tuple[Any, Any]] = deque()  # pinned arrays that may still be read from
+        # Pinned arrays that may still be read from, and arrays that may still be written to: an array that nobody
+        # received would be given to the computing stream again while its copy is under way.
+        self.flying: deque[tuple[Any, Any, Any]] = deque()
 
     def stage(self, array: Any) -> Any:
         if isinstance(array, array_type):
@@ -136,9 +139,9 @@ class Carrier:
             self.stream.wait_event(cupy.cuda.get_current_stream().record())
             array.data.copy_from_host_async(staged.ctypes.data, staged.nbytes, self.stream)
             arrived = self.stream.record()
-        while self.flying and self.flying[0][1].done:
+        while self.flying and self.flying[0][-1].done:
             self.flying.popleft()
-        self.flying.append((staged, arrived))
+        self.flying.append((staged, array, arrived))
         return array, arrived
 
     def receive(self, parcel: Any) -> Any:
@@ -196,6 +199,56 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
     return x.astype(dtype, copy=copy)
 
 
+# What array-api-compat and CuPy do otherwise. CUB adds up float16 in float16. `where`, and what is made of it, has no
+# bfloat16 and gives float32; here the bits are chosen. `clip` finds places by a mask, for which the host waits.
+
+
+def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A sum, or the like, that takes float16 in float32."""
+
+    def reduce(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:
+        if dtype is None and x.dtype.char == "e":
+            return function(x, axis=axis, dtype=np.float32, keepdims=keepdims).astype(x.dtype)
+        return function(x, axis=axis, dtype=dtype, keepdims=keepdims)
+
+    return reduce
+
+
+def _bits(x: Any, dtype: Any) -> Any:
+    return x.view(np.uint16) if hasattr(x, "dtype") else int(np.asarray(x, dtype).view(np.uint16))
+
+
+def _where(condition: Any, x1: Any, x2: Any, /) -> Any:
+    dtypes = {each.dtype for each in (x1, x2) if hasattr(each, "dtype")}
+    if len(dtypes) != 1 or not is_bfloat16(half := dtypes.pop()):
+        return cupy.where(condition, x1, x2)
+    return cupy.where(condition, _bits(x1, half), _bits(x2, half)).view(half)
+
+
+def _triangle(function: Callable[..., Any]) -> Callable[..., Any]:
+    def cut(x: Any, /, *, k: int = 0) -> Any:
+        return function(_bits(x, None), k=k).view(x.dtype) if is_bfloat16(x.dtype) else function(x, k=k)
+
+    return cut
+
+
+def _bound(x: Any, bound: Any, least: bool) -> Any:
+    """A bound in the dtype of x; None where all integers of that dtype are within it."""
+    if hasattr(bound, "dtype"):
+        return bound.astype(x.dtype, copy=False)
+    if bound is None or x.dtype.kind not in "iu":
+        return x.dtype.type(bound) if bound is not None and is_bfloat16(x.dtype) else bound  # a float would widen it
+    limits = np.iinfo(x.dtype)
+    return None if (bound <= limits.min if least else bound >= limits.max) else int(bound)
+
+
+def _clip(x: Any, /, min: Any = None, max: Any = None) -> Any:
+    min, max = _bound(x, min, True), _bound(x, max, False)
+    found = x if min is None else cupy.maximum(x, min)
+    found = found if max is None else cupy.minimum(found, max)
+    return found.copy() if found is x else found
+
+
 def _matmul(x1: Any, x2: Any, /) -> Any:
     return cuda_product_kernels.matmul(namespace, x1, x2, namespace.plain_matmul)
 
@@ -224,6 +277,10 @@ namespace = _CupyNamespace(
     "cupy",
     **{name: _made_on(getattr(compat, name)) for name in _MADE_ON},
     **{name: _made_like(getattr(compat, name)) for name in _MADE_LIKE},
+    **{name: _in_float32(getattr(compat, name)) for name in ("sum", "prod")},
+    **{name: _triangle(getattr(compat, name)) for name in ("tril", "triu")},
+    where=_where,
+    clip=_clip,
     astype=_astype,
     matmul=_matmul,
     plain_matmul=getattr(compat, "matmul"),  # noqa: B009 - CuPy's own, of which no type is known

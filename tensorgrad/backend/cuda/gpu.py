@@ -103,7 +103,7 @@ def watch_memory(device: Any = None) -> Iterator[Peak]:
     peak = Peak()
 
     class Hook(cupy.cuda.MemoryHook):  # type: ignore[misc, name-defined]
-        name = "tensorgrad"
+        name = f"tensorgrad {id(peak)}"  # of its own: the library takes no second hook of a name, as in a block within
 
         def malloc_postprocess(self, **told: Any) -> None:
             if told["device_id"] == where.id:

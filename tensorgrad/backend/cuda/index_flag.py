@@ -45,7 +45,8 @@ def check() -> None:
         assert library is not None
         raised, index, size = library.to_numpy(flag).tolist()
         if raised:
-            flag[...] = 0
+            with beside(flag):
+                flag[...] = 0
             raise IndexError(
                 f"index {index} is out of bounds for an axis with size {size}; an op on a GPU met it some time ago, "
                 "and tensorgrad.debug() finds which one"

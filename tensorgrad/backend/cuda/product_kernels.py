@@ -1,14 +1,16 @@
 """Products of matrices on a GPU, and stacks of them, through cuBLAS.
 
-CuPy 14 multiplies stacks of float16 as float32, after copying them, and fails for stacks of bfloat16. So stacks go to
-cuBLAS from here, with sums in float32 (float64 for float64): a stack times one matrix is one product of all rows, two
-stacks are one call with a step from matrix to matrix. TF32 is used where `set_tf32` allows it, and nowhere else.
+CuPy 14 multiplies stacks of float16 as float32, after copying them, fails for stacks of bfloat16, and copies what does
+not lie by rows, as the keys of attention. So stacks go to cuBLAS from here, with sums in float32 (float64 for float64):
+a stack times one matrix is one product of all rows, two stacks are one call with a step from matrix to matrix. TF32 is
+used where `set_tf32` allows it, and nowhere else.
 
 cuBLAS counts columns first: what lies by rows is the transpose of what it sees, so that C = A B is asked as C' = B' A'.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -42,9 +44,7 @@ def matmul(xp: Any, x1: Any, x2: Any, plain: Any) -> Any:
         rows = contiguous(x1).reshape(prod(x1.shape[:-1]), x1.shape[-1])
         found = product(xp, rows, x2) if fast else plain(rows, x2)
         return found.reshape(*x1.shape[:-1], x2.shape[1])
-    if x1.dtype.name in HALVES or fast:
-        return product(xp, x1, x2)
-    return plain(x1, x2)
+    return product(xp, x1, x2)
 
 
 def product(xp: Any, x1: Any, x2: Any, dtype: Any = None, out: Any = None) -> Any:
@@ -130,8 +130,9 @@ def _step(x: Any) -> int | None:
     return long[-1][1] // x.itemsize  # type: ignore[no-any-return]
 
 
-def gemm(a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, count: int) -> None:
-    """Columns first: out (m, n) = a (m, k) b (k, n), `count` times. By rows, a is (k, m) and b is (n, k)."""
+@cache
+def _cublas() -> tuple[Any, Any, dict[str, int]]:
+    """What gives the handle of the current device, the library, and its numbers for dtypes."""
     from cupy.cuda.device import get_cublas_handle
     from cupy_backends.cuda.api import runtime
     from cupy_backends.cuda.libs import cublas
@@ -142,18 +143,29 @@ def gemm(a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, count: in
         "float32": runtime.CUDA_R_32F,
         "float64": runtime.CUDA_R_64F,
     }
+    return get_cublas_handle, cublas, kinds
+
+
+# 1 and 0 in host memory, which cuBLAS reads at the call, and where they lie.
+_NUMBERS = {name: np.asarray([1.0, 0.0], name) for name in ("float32", "float64")}
+_FACTORS = {name: (each.ctypes.data, each.ctypes.data + each.itemsize) for name, each in _NUMBERS.items()}
+
+
+def gemm(a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, count: int) -> None:
+    """Columns first: out (m, n) = a (m, k) b (k, n), `count` times. By rows, a is (k, m) and b is (n, k)."""
+    get_cublas_handle, cublas, kinds = _cublas()
     name = a.array.dtype.name
     fast = name == "float32" and cuda_settings.get_tf32()
     compute = cublas.CUBLAS_COMPUTE_64F if name == "float64" else cublas.CUBLAS_COMPUTE_32F
     compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if fast else compute
-    one, nought = np.asarray([1.0, 0.0], np.float64 if name == "float64" else np.float32).reshape(2, 1)
+    one, nought = _FACTORS["float64" if name == "float64" else "float32"]
     with out.array.device:
         cublas.gemmStridedBatchedEx(
             get_cublas_handle(),
             *[cublas.CUBLAS_OP_T if each.by_columns else cublas.CUBLAS_OP_N for each in (a, b)],
-            *(m, n, k, one.ctypes.data),
+            *(m, n, k, one),
             *(a.array.data.ptr, kinds[name], a.line, a.step),
-            *(b.array.data.ptr, kinds[name], b.line, b.step, nought.ctypes.data),
+            *(b.array.data.ptr, kinds[name], b.line, b.step, nought),
             *(out.array.data.ptr, kinds[out.array.dtype.name], out.line, out.step),
             *(count, compute, cublas.CUBLAS_GEMM_DEFAULT),
         )

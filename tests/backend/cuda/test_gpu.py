@@ -49,6 +49,7 @@ class MemoryHook:
     active: ClassVar[list] = []
 
     def __enter__(self):
+        assert self.name not in [each.name for each in self.active], "the library takes no two hooks of one name"
         self.active.append(self)
 
     def __exit__(self, *_):
@@ -110,6 +111,14 @@ def test_the_peak_is_the_most_that_was_taken_at_a_time(cupy):
             hook.malloc_postprocess(device_id=1, size=10**9)
     assert peak.bytes == 700
     assert not MemoryHook.active
+
+
+def test_peaks_are_watched_one_within_another(cupy):
+    with gpu.watch_memory(0) as outer, gpu.watch_memory(0) as inner:
+        cupy.pool.used[0] = 500
+        for hook in MemoryHook.active:
+            hook.malloc_postprocess(device_id=0, size=1)
+    assert outer.bytes == inner.bytes == 500
 
 
 def test_streams_are_made_on_their_device(cupy):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import numpy as np
 import pytest
 
-from tensorgrad.backend import NUMPY, item, on_device, to_numpy
+from tensorgrad.backend import NUMPY, beside, item, move, on_device, to_numpy
 from tensorgrad.backend.cuda import index_flag
+from tests.pretended_gpu import pretended_gpu
+
+__all__ = ["pretended_gpu"]
 
 
 @pytest.fixture(autouse=True)
@@ -54,3 +59,12 @@ def test_an_index_is_noted_without_a_look_by_the_host(indices, lowest, worst) ->
     index_flag.note(xp.asarray([0], dtype=xp.int64, device="strict"), 5)  # a good call does not lower it
     with pytest.raises(IndexError, match=f"index {worst} "):
         index_flag.check()
+
+
+def test_the_flag_of_a_device_that_is_not_the_current_one_is_lowered_there(pretended_gpu: ModuleType) -> None:
+    array = move(np.zeros(2), "cuda:1")
+    with beside(array):
+        index_flag.index_flag(pretended_gpu.namespace, array)[...] = 1
+    with pytest.raises(IndexError, match="index 1 is out of bounds for an axis with size 1"):
+        index_flag.check()
+    index_flag.check()

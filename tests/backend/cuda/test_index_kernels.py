@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.backend import NUMPY
+from tensorgrad.backend.cpu.index_kernels import through_host
 from tensorgrad.backend.cuda import index_flag
+from tensorgrad.backend.cuda import launch as cuda_launch
 from tensorgrad.backend.cuda import settings as cuda_settings
 from tensorgrad.backend.cuda.index_kernels import PIECE, take, take_along_axis
 from tensorgrad.backend.cuda.launch import FLOATS
@@ -134,3 +137,29 @@ def test_segments_without_rows_and_nan(on_cpu):
     x = np.asarray([[1.0, np.nan], [3.0, 2.0], [2.0, 1.0]])
     agree(ops.largest_of_segments, x, np.asarray([2, 0, 2]), 4)
     agree(ops.largest_of_segments, np.asarray([[1, 4], [3, 2], [2, -1]]), np.asarray([2, 0, 2]), 4)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_segments_and_scattered_values_are_added_in_order_or_as_they_come(deterministic, on_cpu, monkeypatch):
+    """One op serves all, `add_at`: by runs in their order, or by the kernel that needs no order."""
+    monkeypatch.setattr(cuda_settings, "_settings", cuda_settings._Settings())
+    cuda_settings.set_deterministic(deterministic)
+    launched = []
+    plain = cuda_launch.compiled
+    monkeypatch.setattr(cuda_launch, "compiled", lambda *given: launched.append(given[1]) or plain(*given))
+
+    def add_at(xp, values, key, shape):
+        return ADD_AT(on_cpu, values, key, shape)
+
+    monkeypatch.setitem(ops.add_at.op.kernels, "strict", through_host(add_at))
+    rng = np.random.default_rng(0)
+    x, ids = rng.normal(size=(3 * PIECE, 2)).astype(np.float32), rng.integers(0, 3, 3 * PIECE)
+    index = rng.integers(0, 4, x.shape)
+    for call, *arrays in (
+        (lambda x, ids: ops.segment_sum(x, ids, 4), x, ids),
+        (lambda x, ids: ops.segment_mean(x, ids, 4), x, ids),
+        (lambda x, index: ops.scatter_add(tg.zeros((4, 2), device=x.device), 0, index, x), x, index),
+    ):
+        here, there = (call(*[tg.asarray(each, device=device) for each in arrays]) for device in ("cpu", "strict"))
+        np.testing.assert_allclose(there.cpu().numpy(), here.numpy(), rtol=1e-4, atol=1e-4)
+    assert set(launched) - {"join"} == ({"add_runs", "add_heads"} if deterministic else {"add_atomically"})

@@ -59,8 +59,8 @@ def test_batches_that_broadcast_and_empty_ones(shapes, cublas_on_cpu):
     np.testing.assert_allclose(product(XP, x, y), x @ y, rtol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
-def test_stacks_of_halves_never_reach_the_library(dtype, cublas_on_cpu):
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64"])
+def test_stacks_never_reach_the_library(dtype, cublas_on_cpu):
     rng = np.random.default_rng(0)
     x, y = (as_dtype(rng.integers(-3, 4, (2, 3, 4, 4)), dtype) for _ in range(2))
     found = matmul(XP, x, y, refused)
@@ -82,7 +82,6 @@ def test_a_stack_times_a_matrix_is_one_product_of_rows():
         (np.ones(3), np.ones((3, 2))),
         (np.ones((2, 3), np.int64), np.ones((3, 2), np.int64)),
         (np.ones((2, 3)), np.ones((3, 2))),
-        (np.ones((2, 2, 3)), np.ones((2, 3, 2))),
     ],
     ids=lambda operands: str([each.shape for each in operands]),
 )
