@@ -21,7 +21,8 @@ from tensorgrad.backend.cpu import buffers
 from tensorgrad.backend.cpu.workers import share
 
 LARGE = 1 << 18  # numbers in an array from which blocks pay
-_BYTES = 1 << 20  # in a block of the result: 256 Ki numbers of float32
+# In a block of the result: 255 Ki numbers of float32, less than LARGE, so that a rule's ops take the block as it is.
+_BYTES = (1 << 20) - (1 << 12)
 _SHARED = 1 << 20  # numbers from which a single ufunc is worth waking a thread for; 0.3 ms of tanh
 
 _ndarray, _ufunc = np.ndarray, np.ufunc
