@@ -245,7 +245,7 @@ def test_pinned_memory_is_held_until_it_was_read(pretended_gpu):
     staged = [carrier.stage(np.full(3, place)) for place in range(3)]
     for each in staged:
         carrier.send(each)
-    assert all(held is each for (held, _), each in zip(carrier.flying, staged, strict=True))
+    assert all(held is each for (held, *_), each in zip(carrier.flying, staged, strict=True))
     carrier.stream.told.clear()
     carrier.close()
     assert carrier.stream.told == ["synchronize"]

@@ -153,7 +153,7 @@ class Carrier:
 
     def close(self) -> None:
         if self.flying:  # they fly in order: the last one is the last to arrive
-            self.flying[-1][1].synchronize()
+            self.flying[-1][-1].synchronize()
             self.flying.clear()
 
 

@@ -78,10 +78,17 @@ class Source:
 
     def __init__(self, title: str, text: str, dtypes: tuple[str, ...] = FLOATS, grouped: bool = False) -> None:
         self.title, self.text, self.dtypes, self.grouped = title, text, dtypes, grouped
+        self._written: dict[tuple[str, bool, int], str] = {}  # whose hashes are known: a launch looks a text up
         sources.append(self)
 
     def written_for(self, dtype: str, wide: bool = False, group: int = 32) -> str:
         """The whole text for a dtype, an index width, and a size of groups."""
+        key = dtype, wide, group
+        if key not in self._written:
+            self._written[key] = self._text(*key)
+        return self._written[key]
+
+    def _text(self, dtype: str, wide: bool, group: int) -> str:
         stored = STORED[dtype]
         half = dtype in HALVES
         lines = [f"#include <{HEADERS[dtype][0]}>"] if half else []
