@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad import backward
+from tensorgrad import backward, nn, optim
 from tensorgrad.backend import default_device
 from tensorgrad.tape import is_recording
 
@@ -253,3 +253,59 @@ def test_a_process_ends_cleanly_with_tapes_alive():
     )
     out = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
     assert (out.returncode, out.stdout, out.stderr) == (0, "", "")
+
+
+# ── bits ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def trained(compiled):
+    """The bytes of all weights after three steps over arrays that are large enough to be shared over the pool."""
+    rng = tg.random.Generator(0)
+    images, rows = rng.normal(size=(40, 3, 24, 24)), rng.normal(size=(2500, 96))
+    convolutions = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3, padding=1, generator=rng), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(8, 8, 3, stride=2, groups=8, generator=rng), nn.Dropout(0.2, generator=rng)),
+    )
+    layers = nn.Sequential(nn.Linear(96, 128, generator=rng), nn.Tanh(), nn.LayerNorm(128))
+    queries = nn.Parameter(rng.normal(size=(2, 130, 16)))
+    parameters = [*convolutions.parameters(), *layers.parameters(), queries]
+    optimizer = optim.Adam(parameters, lr=1e-3)
+
+    def step():
+        optimizer.zero_grad()
+        mixed = tg.scaled_dot_product_attention(queries, queries, queries, is_causal=True)
+        (convolutions(images).var() + tg.sin(layers(rows)).var() + mixed.var()).backward()
+        optimizer.step()
+
+    run = tg.compile(step) if compiled else step
+    for _ in range(3):
+        run()
+    assert not compiled or run.replays == 1
+    return b"".join(each.detach().numpy().tobytes() for each in parameters)
+
+
+@pytest.mark.numpy_only(reason="work is shared over threads on NumPy's arrays alone")
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_training_gives_the_same_bits_wherever_it_runs(compiled):
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    expected = trained(compiled)
+    assert set(in_threads(lambda _: trained(compiled), 2)) == {expected}
+    before = tg.get_num_threads()
+    for threads in (1, 3):
+        tg.set_num_threads(threads)
+        try:
+            assert trained(compiled) == expected
+        finally:
+            tg.set_num_threads(before)
+    with threadpoolctl.threadpool_limits(1):
+        assert trained(compiled) == expected
+    if hasattr(os, "fork"):
+
+        def child():
+            assert trained(compiled) == expected
+
+        assert forked(child) == 0
+    code = f"import sys; from tests.test_processes import trained; sys.stdout.buffer.write(trained({compiled}))"
+    environment = os.environ | {"OMP_NUM_THREADS": "3" if tg.get_num_threads() == 1 else "1"}
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=environment)
+    assert out.stdout == expected

@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 import tensorgrad as tg
 from tensorgrad.backend.cpu import buffers
 from tensorgrad.backend.cpu.buffers import Shelves, empty, is_on_shelf, release, shares_nothing
+from tensorgrad.program import writing
 from tests.large_arrays import everything_is_large
 
 FLOAT = np.dtype("float32")
@@ -165,8 +166,30 @@ class Steps(RuleBasedStateMachine):
         rng = np.random.default_rng(rows)
         self.w = tg.asarray(rng.standard_normal((rows, 3)), device="cpu", requires_grad=True)
         self.x = tg.asarray(rng.standard_normal((rows, 3)), device="cpu")
+        self.program = self.compiled()
         self.made: list[Any] = []
         self.kept: list[tuple[Any, Any, Any]] = []
+
+    def compiled(self) -> Any:
+        """A step that becomes a program, in which every result is large too."""
+        self.worth, writing._WORTH_KEEPING = writing._WORTH_KEEPING, 0
+        w, optimizer = self.w, tg.optim.SGD([self.w], lr=1e-3, momentum=0.9)
+
+        def step(x: Any) -> Any:
+            w.grad = None
+            first = tg.tanh(w * x + w)
+            second = first * first - x / (2.0 + first)
+            ((second.sum() + (first * second).mean()) * 1e-3).backward()
+            optimizer.step()
+            return first.detach(), second.detach()
+
+        return tg.compile(step)
+
+    @rule()
+    def replay(self) -> None:
+        """A step of the program, whose results can be kept until the next."""
+        first, second = self.program(self.x)
+        self.made = [first.data, second.data, first, self.w.grad, self.w.grad.data]
 
     @rule(again=st.booleans())
     def step(self, again: bool) -> None:
@@ -227,6 +250,7 @@ class Steps(RuleBasedStateMachine):
     def teardown(self) -> None:
         if hasattr(self, "large"):
             self.large.__exit__(None, None, None)
+            writing._WORTH_KEEPING = self.worth
         release()
 
 
