@@ -304,7 +304,7 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     index_flag.check()
 
 
-def _gemm(a: Any, b: Any, out: Any, m: int, n: int, k: int, count: int) -> None:
+def _gemm(a: Any, b: Any, out: Any, m: int, n: int, k: int, count: int, factor: float = 1.0) -> None:
     """What cuBLAS does with the operands of `cuda_product_kernels.gemm`, which counts columns first."""
 
     def matrices(of: Any, rows: int, columns: int) -> Any:
@@ -314,7 +314,7 @@ def _gemm(a: Any, b: Any, out: Any, m: int, n: int, k: int, count: int) -> None:
         return np.lib.stride_tricks.as_strided(of.array.view(np.ndarray), (count, rows, columns), strides)
 
     wide = np.float64 if a.array.dtype == np.float64 else np.float32
-    found = np.matmul(matrices(a, m, k).astype(wide), matrices(b, k, n).astype(wide))
+    found = wide(factor) * np.matmul(matrices(a, m, k).astype(wide), matrices(b, k, n).astype(wide))
     matrices(out, m, n)[...] = found.astype(out.array.dtype)
 
 

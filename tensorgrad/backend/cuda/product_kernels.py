@@ -10,7 +10,7 @@ cuBLAS counts columns first: what lies by rows is the transpose of what it sees,
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
@@ -47,8 +47,8 @@ def matmul(xp: Any, x1: Any, x2: Any, plain: Any) -> Any:
     return product(xp, x1, x2)
 
 
-def product(xp: Any, x1: Any, x2: Any, dtype: Any = None, out: Any = None) -> Any:
-    """x1 @ x2 for stacks whose batch axes broadcast.   (..., m, k), (..., k, n) -> (..., m, n)
+def product(xp: Any, x1: Any, x2: Any, dtype: Any = None, out: Any = None, factor: float = 1.0) -> Any:
+    """factor x1 @ x2 for stacks whose batch axes broadcast.   (..., m, k), (..., k, n) -> (..., m, n)
 
     dtype: that of the result, float32 for halves whose products are to be added up. out: where it goes, each matrix
     without gaps.
@@ -65,7 +65,7 @@ def product(xp: Any, x1: Any, x2: Any, dtype: Any = None, out: Any = None) -> An
     left, right = _operand(xp, x1, batch), _operand(xp, x2, batch)
     step = _step(out)
     assert step is not None, "the matrices of `out` follow each other by one step"
-    gemm(right, left, Operand(out, False, n, step), n, m, k, prod(batch))
+    gemm(right, left, Operand(out, False, n, step), n, m, k, prod(batch), factor)
     return out
 
 
@@ -146,26 +146,28 @@ def _cublas() -> tuple[Any, Any, dict[str, int]]:
     return get_cublas_handle, cublas, kinds
 
 
-# 1 and 0 in host memory, which cuBLAS reads at the call, and where they lie.
-_NUMBERS = {name: np.asarray([1.0, 0.0], name) for name in ("float32", "float64")}
-_FACTORS = {name: (each.ctypes.data, each.ctypes.data + each.itemsize) for name, each in _NUMBERS.items()}
+@lru_cache(maxsize=64)
+def _factors(factor: float, dtype: str) -> tuple[Any, int]:
+    """What cuBLAS multiplies by, and 0, in host memory, which it reads at the call; and where they lie."""
+    both = np.asarray([factor, 0.0], dtype)
+    return both, both.ctypes.data
 
 
-def gemm(a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, count: int) -> None:
-    """Columns first: out (m, n) = a (m, k) b (k, n), `count` times. By rows, a is (k, m) and b is (n, k)."""
+def gemm(a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, count: int, factor: float = 1.0) -> None:
+    """Columns first: out (m, n) = factor a (m, k) b (k, n), `count` times. By rows, a is (k, m) and b is (n, k)."""
     get_cublas_handle, cublas, kinds = _cublas()
     name = a.array.dtype.name
     fast = name == "float32" and cuda_settings.get_tf32()
     compute = cublas.CUBLAS_COMPUTE_64F if name == "float64" else cublas.CUBLAS_COMPUTE_32F
     compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if fast else compute
-    one, nought = _FACTORS["float64" if name == "float64" else "float32"]
+    factors, at = _factors(factor, "float64" if name == "float64" else "float32")
     with out.array.device:
         cublas.gemmStridedBatchedEx(
             get_cublas_handle(),
             *[cublas.CUBLAS_OP_T if each.by_columns else cublas.CUBLAS_OP_N for each in (a, b)],
-            *(m, n, k, one),
+            *(m, n, k, at),
             *(a.array.data.ptr, kinds[name], a.line, a.step),
-            *(b.array.data.ptr, kinds[name], b.line, b.step, nought),
+            *(b.array.data.ptr, kinds[name], b.line, b.step, at + factors.itemsize),
             *(out.array.data.ptr, kinds[out.array.dtype.name], out.line, out.step),
             *(count, compute, cublas.CUBLAS_GEMM_DEFAULT),
         )
