@@ -1,10 +1,10 @@
 """Attention on a GPU: products by cuBLAS, and all that lies between them in one launch over the rows of scores.
 
 Scores are scaled by cuBLAS, before they are rounded, so that no half overflows, limited to what a query may see, and
-made weights where they lie. The gradient does the same again from the logarithms of the sums, and turns the gradient of the
-weights into that of the scores in the same launch. Of halves it takes the sums again: a logarithm that is rounded to 8
-bits would make all weights of a row wrong by some percent. A bias on the scores, weights that are left out, and batches
-that broadcast go by the composition.
+made weights where they lie. The gradient does the same again from the logarithms of the sums, and turns the gradient
+of the weights into that of the scores in the same launch. Of halves it takes the sums again: a logarithm that is
+rounded to 8 bits would make all weights of a row wrong by some percent. A bias on the scores, weights that are left
+out, and batches that broadcast go by the composition.
 """
 
 from __future__ import annotations
