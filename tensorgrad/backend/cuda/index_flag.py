@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tensorgrad.backend.kernels import kernels_of
 from tensorgrad.backend.libraries import beside, library_of, when_waited
 
 _flags: dict[str, Any] = {}
@@ -27,10 +28,13 @@ def note(indices: Any, size: int, lowest: int | None = None) -> None:
     library = library_of(indices)
     if library is None or not indices.size:
         return
-    xp = library.namespace
+    xp, least = library.namespace, -size if lowest is None else lowest
     with beside(indices):
+        in_one_launch = kernels_of("note_range").get(library.name)
+        if in_one_launch is not None:
+            in_one_launch(xp, indices, size, least)
+            return
         indices = xp.astype(indices, xp.int64)
-        least = -size if lowest is None else lowest
         low, high = xp.min(indices), xp.max(indices)
         flag = index_flag(xp, indices)
         worst = xp.where(low < least, low, high)

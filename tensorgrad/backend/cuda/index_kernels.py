@@ -131,6 +131,12 @@ extern "C" __global__ void join(const T* index, long long* rows, long long* flag
         if (!there) { flag[1] = (long long)index[at]; flag[2] = size; flag[0] = 1; }
     }
 }
+extern "C" __global__ void watch(const T* index, long long* flag, long long lowest, long long size, I n) {
+    for (I at = (I)blockIdx.x * blockDim.x + threadIdx.x; at < n; at += (I)gridDim.x * blockDim.x) {
+        const long long place = (long long)index[at];
+        if (place < lowest || place >= size) { flag[1] = place; flag[2] = size; flag[0] = 1; }
+    }
+}
 """,
     dtypes=INTEGERS[1:],
 )
@@ -208,6 +214,14 @@ def _numbers(x: Any) -> Any:
 
 def _as_complex(x: Any, dtype: Any) -> Any:
     return x.view(dtype).reshape(x.shape[:-1]) if dtype.kind == "c" else x
+
+
+@kernel("note_range", "cupy")
+def _note_range(xp: Any, indices: Any, size: int, lowest: int) -> None:
+    """`index_flag.note` in one launch."""
+    index = contiguous(indices)
+    given = (index, index_flag(xp, index), np.int64(lowest), np.int64(size), index.size)
+    _PLACES.over("watch", index.size, index, *given)
 
 
 # ── reading ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import ops
-from tensorgrad.backend import NUMPY
+from tensorgrad.backend import NUMPY, kernels_of
 from tensorgrad.backend.cpu.index_kernels import through_host
 from tensorgrad.backend.cuda import index_flag
 from tensorgrad.backend.cuda import launch as cuda_launch
@@ -163,3 +163,21 @@ def test_segments_and_scattered_values_are_added_in_order_or_as_they_come(determ
         here, there = (call(*[tg.asarray(each, device=device) for each in arrays]) for device in ("cpu", "strict"))
         np.testing.assert_allclose(there.cpu().numpy(), here.numpy(), rtol=1e-4, atol=1e-4)
     assert set(launched) - {"join"} == ({"add_runs", "add_heads"} if deterministic else {"add_atomically"})
+
+
+@pytest.mark.parametrize("dtype", ["int64", "int8", "uint8"])
+@pytest.mark.parametrize(("values", "lowest", "worst"), [([0, 4], 0, 4), ([3, 0], 0, None), ([2, -5], None, -5)])
+def test_a_range_is_watched_in_one_launch(dtype, values, lowest, worst, on_cpu, monkeypatch):
+    if dtype == "uint8":
+        values, worst = [each % 256 for each in values], None if worst is None else worst % 256
+    launched = []
+    plain = cuda_launch.compiled
+    monkeypatch.setattr(cuda_launch, "compiled", lambda *given: launched.append(given[1]) or plain(*given))
+    kernels = kernels_of("note_range")
+    monkeypatch.setattr(index_flag, "kernels_of", lambda name: {"numpy": kernels["cupy"]})
+    index_flag.note(np.asarray(values, dtype).reshape(1, 2).T, 4, lowest)
+    assert launched == ["watch"]
+    if worst is not None:
+        with pytest.raises(IndexError, match=f"index {worst} is out of bounds for an axis with size 4"):
+            index_flag.check()
+    index_flag.check()
