@@ -56,8 +56,8 @@ PLAIN = ("torch", "jax", "autograd")
 # times a step, to wake 20 to 50 us later; two processes at once, on a core each, take 1.08 of the time of one alone.
 THE_LOCK = (
     "Between two calls of NumPy a thread needs the interpreter's lock, and where another holds it, it sleeps and wakes "
-    "20 to 50 us later, 250 times in a CNN's step: two threads take 0.75 of the time of one, two processes would take "
-    "half. Blocks over images, tried, were no faster."
+    "20 to 50 us later, 30 times in a convolution: two threads take 0.75 of the time of one, two processes would take "
+    "half."
 )
 PRODUCTS = "Products by OpenBLAS are nine tenths of the step, eager and compiled alike."
 ALL_POINTS = (

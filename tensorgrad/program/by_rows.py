@@ -37,6 +37,9 @@ BY_ROWS = {
     "softmax_cross_entropy_back": ByRows("R", (0, 1, 2), axes=1),
     "attention": ByRows("RR", (0, 1, 2), (3, 4), axes=3),
     "attention_back": ByRows("RRR", (0, 1, 2, 3, 4, 5), (6, 7), axes=3),
+    "max_windows": ByRows("R", (0,)),
+    "attained_windows": ByRows("R", (0, 1)),
+    "share_windows": ByRows("R", (0, 1)),
 }
 
 

@@ -196,6 +196,10 @@ class Labels:
         a, b = self.of[left.place], self.of[right.place]
         if len(left.shape or ()) < 2 or len(right.shape or ()) < 2:
             return None
+        # A matrix of weights larger than all rows together would be read, or summed, once for each block of few rows.
+        weights, *rows = (right, left, node) if a.kind == "R" else (node, left, right)
+        if self._large and _bytes(weights) > max(map(_bytes, rows)):
+            return None
         if len(left.shape) == len(right.shape) == 2:  # type: ignore[arg-type]
             if a.kind == "R" and b.kind in "CS":
                 return self._rows(node)

@@ -20,6 +20,7 @@ from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply,
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
 from tensorgrad.program.reach import Holder, Reach, is_value
+from tensorgrad.program.rectified import rectified_last
 from tensorgrad.program.rewriting import rewritten
 from tensorgrad.program.shadows import HeavyError
 from tensorgrad.program.traced import Later, Number, Trace, TracedArray, tracing
@@ -101,7 +102,7 @@ class Recording:
             raise UntraceableError(f"{type(error).__name__}: {error}") from error
         self._go_back(before)
         if self._whole_kernels is True:
-            self.trace.nodes = rewritten(self.trace.nodes)
+            self.trace.nodes = rectified_last(rewritten(self.trace.nodes))
         if self._dry:
             for generator, state in self._states.values():
                 generator.set_state(state)

@@ -26,6 +26,9 @@ def normal(*shape: int) -> Any:
 
 LABELS = RNG.integers(0, 5, N)
 X, P = normal(N, 4, 5), np.abs(normal(N, 5))
+IMAGES, POOLED = np.abs(normal(N, 2, 4, 4)), normal(N, 2, 2, 2)
+WINDOWS = ((2, 2), (2, 2), (1, 1))
+BEST = RNG.integers(0, 2, (N, 2, 4, 2, 2)).astype(bool)
 HEADS = [normal(N, 2, 3, 4) for _ in range(5)]
 CASES: dict[str, tuple[Any, ...]] = {
     "layer_norm_rows": (X, normal(5), normal(5), 1e-5),
@@ -42,6 +45,9 @@ CASES: dict[str, tuple[Any, ...]] = {
     "softmax_cross_entropy_back": (normal(N), P, LABELS),
     "attention": (*HEADS[:3], normal(N, 2, 3, 3), None, 0.5, False),
     "attention_back": (*HEADS, normal(N, 2, 3, 1), normal(1, 2, 3, 3), normal(N, 2, 3, 3), 0.5, True),
+    "max_windows": (IMAGES, *WINDOWS),
+    "attained_windows": (IMAGES, IMAGES[:, :, ::2, ::2], *WINDOWS),
+    "share_windows": (POOLED, BEST, (4, 4), *WINDOWS),
 }
 
 

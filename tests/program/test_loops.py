@@ -10,7 +10,8 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.models.gpt import GPT
-from tensorgrad.program.loops import Blocks, Loop, segments_of
+from tensorgrad.program.calls import Node
+from tensorgrad.program.loops import Blocks, Loop, column_sums, columns_summed, segments_of
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
 from tensorgrad.program.writing import Writer
@@ -200,3 +201,29 @@ def test_a_gpt_goes_forward_and_back_in_one_loop(batch: int) -> None:
     assert {"attention_back", "layer_norm_rows_back", "softmax_cross_entropy_back"} <= names
     gradients = writer.outputs[-len(parameters) :]
     assert sum(writer.loop_of.get(node.place) is loop for node in gradients) == len(parameters) - 2  # not embeddings'
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 1), (3, 0, 1, 2), (0, 1, 2, 3)])
+def test_sums_of_short_rows_are_products(order: Any) -> None:
+    lying = np.random.default_rng(0).normal(size=(3, 4, 5, 6)).astype("float32")
+    x = lying.transpose(np.argsort(order))
+    out = np.empty(x.shape[order[-1]], "float32")
+    expected = x.sum(axis=tuple(order[:-1]), dtype="float64")
+    np.testing.assert_allclose(column_sums(x, order, out), expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(column_sums(np.array(x), order, out), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_which_sums_are_products() -> None:
+    value = Node("input", 0)
+    value.shape, value.dtype, value.layout = (3, 4, 5), np.dtype("float32"), (0, 2, 1)
+
+    def line(axes: Any, dtype: Any = None, keepdims: bool = False) -> Node:
+        return Node("call", 1, np.add.reduce, (value, axes, dtype, None, keepdims))
+
+    assert columns_summed(line((0, -1))) == (0, 2, 1)
+    for other in (line((0, 1)), line(0), line(None), line((0, 2), np.dtype("float64")), line((0, 2), keepdims=True)):
+        assert columns_summed(other) is None
+    value.dtype = np.dtype("int32")
+    assert columns_summed(line((0, -1))) is None
+    value.shape, value.dtype = (3, 4000, 5), np.dtype("float32")
+    assert columns_summed(line((0, -1))) is None
