@@ -9,6 +9,7 @@ benchmarks/overhead.py).
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,6 +28,7 @@ _minimum_reduce: Callable[..., Any] = np.minimum.reduce
 _divide = np.divide
 _LARGE, _SHORT = 1 << 16, 512  # numbers in an array, and along an axis, beyond which `_add` sums in other ways
 _SHARED, _PIECE = 1 << 20, 1 << 18  # numbers from which a sum is shared by the pool, and in a piece of it
+_ROW = range(1 << 6, 1 << 14)  # numbers of a row that a product with ones sums: more would lose digits
 _ndarray = np.ndarray
 
 
@@ -38,9 +40,8 @@ def _wide(x: Any, dtype: Any) -> Any:
 
 
 def _add(x: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
-    """NumPy's sum, but by a product with ones where all axes go but one that is short and innermost in memory.
-
-    There NumPy runs a loop of its own over each row of so few numbers, and takes 20 times as long.
+    """NumPy's sum, but by products with ones where all axes go but one: a short one that is innermost in memory, where
+    NumPy runs a loop of its own over each row and takes 20 times as long, or one in the middle of a large array.
     """
     if x.size >= _LARGE and dtype is None and axis.__class__ is tuple and x.dtype.char in "fd":
         kept = set(range(x.ndim)) - {each % x.ndim for each in axis}
@@ -49,6 +50,10 @@ def _add(x: Any, axis: Any, dtype: Any, keepdims: bool) -> Any:
             rows = np.moveaxis(x, place, -1)
             if x.shape[place] <= _SHORT and rows.flags.c_contiguous:
                 total = _column_sums(rows.reshape(-1, x.shape[place]))
+                return np.expand_dims(total, axis) if keepdims else total
+            inside = prod(x.shape[place + 1 :])
+            if x.size >= _SHARED and inside in _ROW and x.flags.c_contiguous:
+                total = _add_reduce(_row_sums(x.reshape(-1, inside)).reshape(-1, x.shape[place]), 0)
                 return np.expand_dims(total, axis) if keepdims else total
     if x.size >= _SHARED and axis is None and dtype is None and x.dtype.kind == "f" and x.flags.c_contiguous:
         numbers = x.reshape(-1)
@@ -71,6 +76,13 @@ def _column_sums(rows: Any) -> Any:
             return ones @ rows
         parts = share(lambda piece: ones[piece] @ rows[piece], _pieces(*rows.shape))
     return in_order(parts)
+
+
+def _row_sums(rows: Any) -> Any:
+    """Sums over the last axis of a large table, by pieces over the pool."""
+    ones = np.ones(rows.shape[1], rows.dtype)
+    with one_thread():
+        return np.concatenate(share(lambda piece: rows[piece] @ ones, _pieces(*rows.shape)))
 
 
 def _sum(x: Any, /, *, axis: Any = None, dtype: Any = None, keepdims: bool = False) -> Any:

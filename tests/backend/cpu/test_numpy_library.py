@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tensorgrad.backend.cpu import numpy_library
 from tensorgrad.backend.cpu.numpy_library import namespace as xp
 from tensorgrad.backend.cpu.numpy_library import settle
 
@@ -132,3 +133,17 @@ def test_sums_of_large_arrays_are_numpys_in_either_order_of_memory(dtype, axis, 
             assert found.shape == expected.shape
             assert found.dtype == expected.dtype
             np.testing.assert_allclose(found, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("axis", [(0, 2, 3), (2, 0, -1), (1, 2, 3), (0, 1, 2)])
+def test_sums_of_large_arrays_by_pieces_are_numpys(axis, monkeypatch):
+    monkeypatch.setattr(numpy_library, "_SHARED", 1 << 12)
+    monkeypatch.setattr(numpy_library, "_PIECE", 1 << 10)
+    x = np.random.default_rng(0).normal(size=(8, 16, 24, 32)).astype("float32")
+    taken = [xp.sum(x, axis=axis, keepdims=keepdims) for keepdims in (False, True)]
+    for found, keepdims in zip(taken, (False, True), strict=True):
+        np.testing.assert_allclose(found, np.sum(x, axis=axis, keepdims=keepdims, dtype="float64"), atol=1e-3)
+        assert found.dtype == "float32"
+        assert found.shape == np.sum(x, axis=axis, keepdims=keepdims).shape
+    monkeypatch.setattr(numpy_library, "share", lambda function, pieces: [function(piece) for piece in pieces])
+    assert np.array_equal(xp.sum(x, axis=axis), taken[0])  # to the last bit
