@@ -4,6 +4,10 @@ The module `backend/cuda/cupy_library.py` is loaded anew on top of it. An array 
 computation asserts that its operands are on the current one, as CuPy, which goes by the current device alone, would
 silently not. Results have no axes where NumPy has scalars. What NumPy would take and CuPy refuses is the
 stand-in's business, not this one's.
+
+The memory of every array comes from the allocator that is in force, and is given back when the array and all views of
+it are gone, so that allocations are counted and memory that two values share shows in the values. A stream can capture
+(`pretended_memory.py`).
 """
 
 from __future__ import annotations
@@ -24,10 +28,27 @@ import pytest
 from tensorgrad import backend
 from tensorgrad.backend import libraries
 from tensorgrad.backend.cpu.parameter_blocks import joinings
-from tensorgrad.backend.cuda import index_flag
+from tensorgrad.backend.cuda import graphs, index_flag, product_kernels, update_kernels
+from tensorgrad.backend.cuda import launch as cuda_launch
+from tensorgrad.backend.cuda.cublas import own_handle
 from tensorgrad.primitive import registry
+from tensorgrad.program import on_gpu
+from tests.cuda_on_cpu import compiled
+from tests.pretended_memory import (
+    Stream,
+    address_of,
+    capturing,
+    executed,
+    held_by_none,
+    is_placed,
+    memory_functions,
+    placed,
+    refuse_in_capture,
+)
 
 COUNT = 2
+OF_CUBLAS = ("matmul", "dot", "einsum", "tensordot", "vecdot", "inner", "outer", "det", "inv", "solve")  # and cuSOLVER
+called: list[str] = []  # CuPy's functions
 
 
 class Device:
@@ -37,6 +58,9 @@ class Device:
 
     def __init__(self, number: int | None = None) -> None:
         self.id = self.entered[-1] if number is None else number
+
+    def __repr__(self) -> str:
+        return f"<CUDA Device {self.id}>"
 
     def __enter__(self) -> Device:
         self.entered.append(self.id)
@@ -75,7 +99,7 @@ class Array(np.ndarray):  # type: ignore[type-arg]
     @property
     def data(self) -> Any:
         """What CuPy has there: a pointer, which memory can be copied to."""
-        return SimpleNamespace(copy_from_host_async=self._copy_from)
+        return SimpleNamespace(copy_from_host_async=self._copy_from, ptr=address_of(self))
 
     def _copy_from(self, address: int, size: int, stream: Any) -> None:
         stream.told.append("copy")
@@ -84,15 +108,24 @@ class Array(np.ndarray):  # type: ignore[type-arg]
 
     def copy(self, order: Any = "C") -> Any:
         """To the current device, wherever it is, as CuPy's does."""
-        return lifted(np.array(self.view(np.ndarray), order=order))
+        return executed(partial(np.array, order=order), (self.view(np.ndarray),), {}, lifted)
+
+    def astype(self, dtype: Any, order: Any = "K", copy: bool = True) -> Any:
+        return _run(np.ndarray.astype, (self, dtype, order), {"copy": copy})
+
+    def reshape(self, *shape: Any) -> Any:
+        return _run(np.ndarray.reshape, (self, *shape))
+
+    def ravel(self) -> Any:
+        return _run(np.ndarray.ravel, (self,))
+
+    def fill(self, value: Any) -> None:
+        self[...] = value
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **keywords: Any) -> Any:
         if not all(isinstance(each, (np.ndarray, np.generic, bool, int, float, complex)) for each in inputs):
             return NotImplemented  # a tensor, whose reflected operator takes over
-        if out is not None:
-            keywords["out"] = tuple([lowered(each) for each in out])
-        found = getattr(ufunc, method)(*lowered(inputs), **keywords)
-        return out[0] if out is not None else lifted(found)
+        return _run(getattr(ufunc, method), inputs, keywords | ({} if out is None else {"out": out}))
 
     def __array_function__(self, function: Any, types: Any, args: Any, keywords: Any) -> Any:
         raise TypeError(f"NumPy's {function.__name__} met an array of a GPU")
@@ -104,13 +137,14 @@ class Array(np.ndarray):  # type: ignore[type-arg]
 
     def __setitem__(self, key: Any, value: Any) -> None:
         lowered(self)  # is on the current device
-        self.view(np.ndarray)[lowered(key)] = lowered(value)
+        _run(np.ndarray.__setitem__, (self, key, value))
 
 
 def lowered(value: Any) -> Any:
     """Ndarrays in the place of arrays, which must be on the current device."""
     if isinstance(value, Array):
         assert value.number == current(), f"an array of device {value.number} was used while {current()} is current"
+        assert is_placed(value), "an array has memory that no allocator gave"
         return value.view(np.ndarray)
     if type(value) in (tuple, list):
         return type(value)([lowered(each) for each in value])
@@ -120,8 +154,10 @@ def lowered(value: Any) -> Any:
 
 
 def lifted(value: Any) -> Any:
+    """Arrays in the place of ndarrays, in memory of the current allocator's unless they look into such already."""
     if isinstance(value, (np.ndarray, np.generic)):
-        array = np.asarray(value).view(Array)
+        array = np.asarray(value)
+        array = (array if is_placed(array) else placed(array)).view(Array)
         array.number = current()
         return array
     if isinstance(value, (tuple, list)):
@@ -130,11 +166,25 @@ def lifted(value: Any) -> Any:
     return value
 
 
-def _over(function: Callable[..., Any]) -> Callable[..., Any]:
-    def call(*args: Any, **keywords: Any) -> Any:
-        return lifted(function(*lowered(args), **{name: lowered(each) for name, each in keywords.items()}))
+def _run(function: Callable[..., Any], args: Any, keywords: Any = None) -> Any:
+    """What a function gives, as arrays; where a stream captures it is only written down."""
+    args = lowered(tuple(args))
+    keywords = {name: lowered(each) for name, each in (keywords or {}).items()}
+    return executed(function, args, keywords, lifted)
 
-    call.__name__ = getattr(function, "__name__", "function")
+
+def _over(function: Callable[..., Any]) -> Callable[..., Any]:
+    name = getattr(function, "__name__", "function")
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        called.append(name)
+        if capturing() and name in OF_CUBLAS:
+            raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+        if name in ("concat", "concatenate", "stack") and len(args[0]) > 8:  # by a table of addresses
+            refuse_in_capture("H2D transfers")
+        return _run(function, args, keywords)
+
+    call.__name__ = name
     return call
 
 
@@ -154,26 +204,17 @@ class _Module(ModuleType):
         return _over(value) if callable(value) and not isinstance(value, type) else value
 
 
-class Stream:
-    """Work in order; it writes down what it is told."""
-
-    done = True  # whether what it was told is seen as done at once
-
-    def __init__(self, non_blocking: bool = False) -> None:
-        self.told: list[str] = []
-        self.number = current()
-
-    def record(self) -> Any:
-        self.told.append("record")
-        return SimpleNamespace(done=self.done, synchronize=partial(self.told.append, "synchronize"))
-
-    def wait_event(self, event: Any) -> None:
-        self.told.append("wait")
-
-
 def _array(values: Any, dtype: Any = None, copy: bool = True) -> Any:
     """CuPy's array: from the host, or of an array that is on the current device."""
-    return lifted(np.array(lowered(values) if isinstance(values, Array) else values, dtype=dtype, copy=True))
+    if isinstance(values, Array):
+        return _run(partial(np.array, dtype=dtype, copy=True), (values,))
+    refuse_in_capture("H2D transfers")
+    return lifted(np.array(values, dtype=dtype, copy=True))
+
+
+def _to_host(x: Any) -> Any:
+    refuse_in_capture("D2H transfers")
+    return np.array(lowered(x))
 
 
 def _without_bfloat16(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -198,12 +239,12 @@ def _refused(name: str) -> Callable[..., Any]:
 
 def pretended() -> dict[str, ModuleType]:
     """The modules that `cupy_library` imports."""
-    computing = Stream()
+    called.clear()
     cuda = SimpleNamespace(
         Device=Device,
         Stream=Stream,
         get_device_id=current,
-        get_current_stream=lambda: computing,
+        **memory_functions(),
         is_available=lambda: True,
         runtime=SimpleNamespace(getDeviceCount=lambda: COUNT, runtimeGetVersion=lambda: 13020),
         nvrtc=SimpleNamespace(getVersion=lambda: (13, 2)),
@@ -217,7 +258,7 @@ def pretended() -> dict[str, ModuleType]:
         ndarray=Array,
         cuda=cuda,
         array=_array,
-        asnumpy=lambda x: np.array(lowered(x)),
+        asnumpy=_to_host,
         from_dlpack=lambda x: lifted(np.from_dlpack(x)),
         where=_without_bfloat16(np.where),
     )
@@ -247,6 +288,7 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    module.product_matmul = module.namespace.matmul
     module.namespace.matmul = made["array_api_compat.cupy"].matmul
     monkeypatch.setitem(sys.modules, name, module)
     monkeypatch.setattr(backend.cuda, "cupy_library", module, raising=False)
@@ -261,3 +303,60 @@ def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         monkeypatch.delitem(table, "cupy")
     yield module
     assert Device.entered == [0], "a context of a device was left open"
+
+
+OURS = {op: op.kernels["cupy"] for op in registry.values() if "cupy" in op.kernels}
+_TABLE = {name: found["cupy"] for name, found in backend.kernels.__dict__["_table"].items() if "cupy" in found}
+JOINING = joinings["cupy"]
+
+
+def _launcher(text: str, kernel: str) -> Callable[..., None]:
+    """As `cuda_launch.compiled`: on the processor, and in a capture only written down."""
+    run = compiled(text, kernel)
+
+    def launch(of: Any, blocks: int, threads: int, arguments: tuple[Any, ...]) -> None:
+        assert all(is_placed(each) for each in arguments if isinstance(each, np.ndarray) and each.size)
+        graph = capturing()
+        if graph is None:
+            run(of, blocks, threads, arguments)
+        else:
+            given = held_by_none(tuple(arguments))
+            graph.calls.append(lambda: run(None, blocks, threads, given))
+
+    return launch
+
+
+def _gemm(plain: Callable[..., None]) -> Callable[..., None]:
+    """As `product_kernels.gemm`, likewise: through CuPy it refuses in a capture."""
+
+    def gemm(*operands: Any) -> None:
+        graph = capturing()
+        if graph is None:
+            plain(*operands)
+            return
+        if own_handle.get() is None:
+            raise NotImplementedError("calling cuBLAS API during stream capture is currently unsupported")
+        given = held_by_none(operands)
+        graph.calls.append(lambda: plain(*given))
+
+    return gemm
+
+
+@pytest.fixture
+def with_kernels(pretended_gpu: Any, on_cpu: Any, cublas_on_cpu: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The pretended GPU with our kernels, which run on the processor; gives the names of those launched."""
+    for op, kernel in OURS.items():
+        monkeypatch.setitem(op.kernels, "cupy", kernel)
+    table = backend.kernels.__dict__["_table"]
+    for name, found in _TABLE.items():
+        monkeypatch.setitem(table[name], "cupy", found)
+    monkeypatch.setitem(joinings, "cupy", JOINING)
+    monkeypatch.setattr(update_kernels, "address_of", address_of)
+    monkeypatch.setattr(product_kernels, "gemm", _gemm(product_kernels.gemm))
+    monkeypatch.setattr(on_gpu, "functions_for", lambda array: sys.modules["cupy"])
+    monkeypatch.setattr(graphs, "handle", lambda: (object(), None))
+    launched: list[str] = []
+    monkeypatch.setattr(cuda_launch, "compiled", lambda *given: launched.append(given[1]) or _launcher(*given))
+    matmul = pretended_gpu.product_matmul
+    monkeypatch.setattr(pretended_gpu.namespace, "matmul", matmul)
+    return launched

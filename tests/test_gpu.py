@@ -9,21 +9,16 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad import backend, nn
-from tensorgrad.backend import kernels_of
-from tensorgrad.backend.cpu.parameter_blocks import joinings
-from tensorgrad.backend.cuda import launch as cuda_launch
-from tensorgrad.backend.cuda import update_kernels as cuda_update_kernels
+from tensorgrad import nn
 from tensorgrad.data import DataLoader, TensorDataset
 from tensorgrad.models.gpt import GPT
-from tensorgrad.primitive import registry
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.checking import run_case
-from tests.cuda_on_cpu import compiled, cublas_on_cpu, on_cpu
-from tests.pretended_gpu import pretended_gpu
+from tests.cuda_on_cpu import cublas_on_cpu, on_cpu
+from tests.pretended_gpu import pretended_gpu, with_kernels
 from tests.proof import prove, same_as_numpy
 
-__all__ = ["cublas_on_cpu", "on_cpu", "pretended_gpu"]
+__all__ = ["cublas_on_cpu", "on_cpu", "pretended_gpu", "with_kernels"]
 
 GPU = "cuda:0"
 EVERY = pytest.mark.parametrize("case", CASES, ids=str)
@@ -369,24 +364,6 @@ def test_losses_of_classes_are_the_cpus_with_rows_that_are_ignored(weight, reduc
 
 
 # ── our kernels on the way to a GPU ─────────────────────────────────────────────────────────────────────────
-
-OURS = {op: op.kernels["cupy"] for op in registry.values() if "cupy" in op.kernels}
-UPDATES = {name: kernels_of(name)["cupy"] for name in ("adam_in_one_pass", "blend")}
-JOINING = joinings["cupy"]
-
-
-@pytest.fixture
-def with_kernels(pretended_gpu, on_cpu, cublas_on_cpu, monkeypatch):
-    """The pretended GPU with our kernels, which run on the processor; gives the names of those launched."""
-    for op, kernel in OURS.items():
-        monkeypatch.setitem(op.kernels, "cupy", kernel)
-    for name, update in UPDATES.items():
-        monkeypatch.setitem(backend.kernels.__dict__["_table"][name], "cupy", update)
-    monkeypatch.setitem(joinings, "cupy", JOINING)
-    monkeypatch.setattr(cuda_update_kernels, "address_of", lambda array: array.ctypes.data)
-    launched = []
-    monkeypatch.setattr(cuda_launch, "compiled", lambda *given: launched.append(given[1]) or compiled(*given))
-    return launched
 
 
 def classifier(device):

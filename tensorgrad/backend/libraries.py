@@ -459,7 +459,7 @@ def as_array(data: Any, dtype: Any = None, device: str | None = None, copy: bool
 def raises_later(array: Array) -> bool:
     """Whether ops on this array are queued, so that to look at its values would make the host wait."""
     library = library_of(array)
-    return library is not None and library.beside is not None
+    return library is not None and (library.beside is not None or getattr(array, "is_queued", False))
 
 
 def _holds_arrays(data: Any) -> bool:

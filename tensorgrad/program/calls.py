@@ -15,7 +15,8 @@ class Node:
 
     kind: "input" (an array from outside), "constant", "call" (of arrays), "part" (of a call's several results),
     "number" (a call that gives a Python number), "given" (a Python number from outside), "draw" (from a generator),
-    "guard" (a number that must be as it was). args, keywords: with nodes where values of other lines stand.
+    "guard" (a number that must be as it was), "note" (of indices out of bounds, which a GPU tells later).
+    args, keywords: with nodes where values of other lines stand.
     value: the array of a constant, what a guard expects. scope: the name of the module that was running.
     layout: the axes of the value as they lie in memory, the slowest first; None for C's order.
     """

@@ -153,7 +153,7 @@ class GpuProgram(Program):
         super().__init__(recording, leaves)
         arrays = [recording.array_at(source) for _, source in recording.inputs]
         lines = Lines(recording, next(each for each in arrays if is_on_gpu(each)))
-        self.not_captured = lines.not_captured
+        self.replay = lines.replay
         self._function: Callable[..., Any] = lines
         self._hand_out(lines.outputs)
         self._draws: list[Any] = lines.draws
@@ -178,7 +178,22 @@ class Compiled:
         self.reason: str | None = None  # why the step stays eager
         self.traces = 0  # how often it was traced
         self.replays = 0  # calls that ran as a program
-        self.not_captured: str | None = None  # why its programs on a GPU are many launches, and no CUDA graph
+
+    @property
+    def not_captured(self) -> str | None:
+        """Why the program that ran last on a GPU is many launches and not one CUDA graph; None where it is one."""
+        replay = self._replay()
+        return None if replay is None else replay.not_captured
+
+    @property
+    def allocations(self) -> int:
+        """How many arrays the last call on a GPU had to be given memory for; -1 before its memory was laid out."""
+        replay = self._replay()
+        return 0 if replay is None else replay.missed
+
+    def _replay(self) -> Any:
+        program = self._programs[0][1] if self._programs else None
+        return program.replay if isinstance(program, GpuProgram) else None
 
     def stands_for(self) -> Callable[..., Any]:
         """The step itself, which a step that calls this one is traced through."""
@@ -237,7 +252,7 @@ class Compiled:
             recording = None
             if gpu is not None:
                 whole = OF_ONE_FUNCTION | kept_whole()
-                recording = Recording(self._step, leaves, again, reach, dry=True, whole_kernels=whole)
+                recording = Recording(self._step, leaves, again, reach, dry=True, whole_kernels=whole, is_queued=True)
             elif not self._is_heavy:
                 with suppress(HeavyError):  # which holds the values, until it is let go
                     recording = record(by_shadows=None)
@@ -264,7 +279,6 @@ class Compiled:
         result = recording.result
         recording.forget()
         if isinstance(program, GpuProgram):  # the trace has changed nothing
-            self.not_captured = program.not_captured
             misfit = program.fits(leaves)
             if misfit is not None:
                 return self._eagerly(misfit, args, keywords)

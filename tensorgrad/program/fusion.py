@@ -128,7 +128,7 @@ def name_of(node: Node) -> str:
 def can_fuse(node: Node) -> bool:
     """Whether a line can be one of a kernel's."""
     name = name_of(node)
-    if not name or not node.shape or 0 in node.shape:
+    if not name or node.shape is None or 0 in node.shape:
         return False
     dtypes = []
     for value in operands_of(node):

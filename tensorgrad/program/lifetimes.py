@@ -29,7 +29,7 @@ STEADY = {
 def needed(nodes: list[Node], wanted: Iterable[Node]) -> list[Node]:
     """The lines that results, guards and the order of draws rest on; all others are dead."""
     alive: set[int] = set()
-    todo = [*wanted, *[node for node in nodes if node.kind in ("guard", "draw")]]
+    todo = [*wanted, *[node for node in nodes if node.kind in ("guard", "draw", "note")]]
     while todo:
         node = todo.pop()
         if node.place not in alive:
@@ -90,6 +90,18 @@ def last_uses(nodes: list[Node], kept: Iterable[Node], use: Callable[[Node, Node
     return last
 
 
+def last_takers(gives: list[list[Node]], takes: list[list[Node]], kept: set[Node]) -> list[list[Node]]:
+    """For each of some calls, by what they give and take, the values that nobody needs when it is done."""
+    last = {node: place for place, given in enumerate(gives) for node in given}
+    for place, taken in enumerate(takes):
+        last.update(dict.fromkeys(taken, place))
+    dead: list[list[Node]] = [[] for _ in gives]
+    for node, place in last.items():
+        if node not in kept:
+            dead[place].append(node)
+    return dead
+
+
 FOR_EVER = 1 << 60
 
 __all__ = [
@@ -98,6 +110,7 @@ __all__ = [
     "is_checked",
     "is_elementwise",
     "is_fresh",
+    "last_takers",
     "last_uses",
     "needed",
     "reduced_by",

@@ -14,7 +14,7 @@ from numpy.lib.array_utils import byte_bounds
 
 from tensorgrad.backend import memory_of, stand_in, to_numpy
 from tensorgrad.backend.cpu.parameter_blocks import steps_seen
-from tensorgrad.backend.cuda.programs import is_real
+from tensorgrad.backend.cuda.programs import is_on_gpu, is_real
 from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
 from tensorgrad.program.guards import Guards, number_kind
@@ -34,7 +34,7 @@ class Recording:
 
     inputs: (node, where its array is). givens: (node, holder, key, place in a tuple or None) of Python numbers.
     dry: leave everything as it was before. whole_kernels: keep NumPy's own kernels of ops as one call,
-    or only those of the ops named. by_shadows: as Trace has it.
+    or only those of the ops named. by_shadows, is_queued: as Trace has them.
     changes, template: what the run left behind and gave back. once: why this program cannot serve again, or None.
     """
 
@@ -47,11 +47,13 @@ class Recording:
         dry: bool = False,
         whole_kernels: bool | frozenset[str] = True,
         by_shadows: bool | None = False,
+        is_queued: bool = False,
     ) -> None:
         self._dry, self._whole_kernels = dry, whole_kernels
         self.drawn: dict[int, Any] = {}  # what was drawn, by the place of the line
         self.guards = Guards(reach)
         self.trace = Trace(by_shadows)
+        self.trace.is_queued = is_queued
         self.inputs: list[tuple[Node, Source]] = []
         self.givens: list[tuple[Node, Holder, Any, int | None]] = []
         self.changes: list[Change] = []
@@ -141,7 +143,7 @@ class Recording:
     def _input(self, array: Any, source: Source) -> TracedArray:
         known = self._traced.get(id(array))
         if known is None:
-            traced = self.trace.input(array if isinstance(array, np.ndarray) else to_numpy(array))
+            traced = self.trace.input(to_numpy(array) if is_on_gpu(array) else array)
             self.inputs.append((traced.node, source))
             known = self._traced[id(array)] = (traced, array, source)
             self._real[id(traced)] = array

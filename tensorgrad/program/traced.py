@@ -105,6 +105,15 @@ class TracedArray:
         """The one element, as a number that is traced too."""
         return self.trace.number(item, (self,))
 
+    @property
+    def is_queued(self) -> bool:
+        """Whether ops on it will be queued by a GPU."""
+        return self.trace.is_queued
+
+    def note(self, size: int, lowest: int | None) -> None:
+        """Have each call of the program look for indices that are not in [lowest, size)."""
+        self.trace.add("note", None, (self.trace.lower(self),), value=(size, lowest))
+
     def __bool__(self) -> bool:
         return bool(self.item())
 
@@ -357,12 +366,13 @@ class Trace:
     """The lines written down so far. namespace: the functions of traced arrays, which stand a room above.
 
     by_shadows: let go of large values as soon as they are computed, see shadows.py; None: raise HeavyError where they
-    become many.
+    become many. is_queued: what is traced will run on a GPU, where nobody may wait for values.
     """
 
     namespace: Any = None
 
     def __init__(self, by_shadows: bool | None = False) -> None:
+        self.is_queued = False
         self.nodes: list[Node] = []
         self.raised: str | None = None  # what raised an error that the step might catch
         self.put_off: list[Any] = []  # updates that have to be made when all has ended well

@@ -52,7 +52,10 @@ def computed(recording: Recording, order: list[Any]) -> dict[Node, Any]:
         if isinstance(each, Run):
             outs = [np.empty(node.shape, node.dtype) for node in each.gives]
             each.kernel().launch(
-                [np.ascontiguousarray(values[node]) if node.shape is not None else values[node] for node in each.takes],
+                [
+                    np.ascontiguousarray(values[node], None if node.shape is not None else np.float64)
+                    for node in each.takes
+                ],
                 outs,
             )
             values.update(zip(each.gives, outs, strict=True))

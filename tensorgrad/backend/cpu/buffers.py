@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
 from math import prod
 from threading import Lock
 from typing import Any
@@ -28,10 +29,10 @@ _MOST = 1 << 30  # bytes on all shelves together, or an eighth of the machine's 
 
 
 class Shelves:
-    """Arrays by shape and dtype, the shelf that was last asked at the end."""
+    """Arrays by shape and dtype, the shelf that was last asked at the end. make: whoever makes one, of a GPU's too."""
 
-    def __init__(self, most: int) -> None:
-        self.most, self.bytes = most, 0
+    def __init__(self, most: int, make: Callable[[tuple[int, ...], Any], Any] = np.empty) -> None:
+        self.most, self.bytes, self._make = most, 0, make
         self.shelves: OrderedDict[Key, list[Any]] = OrderedDict()
         self.lock = Lock()
         self.free_count = 0
@@ -63,9 +64,9 @@ class Shelves:
                 found = self._find(shelf)
                 if found is not None:
                     return found
-        array = np.empty(shape, dtype)
+        array = self._make(shape, dtype)
         with self.lock:
-            if array.nbytes <= self.most // 4:
+            if array.nbytes <= self.most // 4 and _COUNTS_TELL:
                 shelf.append(array)
                 self.bytes += array.nbytes
                 self._make_room()

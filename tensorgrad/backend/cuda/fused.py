@@ -54,7 +54,7 @@ class Place(int):
 
 
 class Input(NamedTuple):
-    """What a run reads: an array of a shape, in C's order; with shape None a Python number of each launch."""
+    """What a run reads: an array of a shape, in C's order; with shape None a number, the one in an array of float64."""
 
     shape: tuple[int, ...] | None
     dtype: Any
@@ -93,17 +93,12 @@ class Fused:
         self.text = self._text()
 
     def launch(self, arguments: Sequence[Any], outs: Sequence[Any]) -> None:
-        """Compute into arrays of the run's shape, in C's order. arguments: arrays and numbers, as `inputs` has them."""
+        """Compute into arrays of the run's shape, in C's order. arguments: arrays, as `inputs` has them."""
         if not self.size:
             return
         run = cuda_launch.compiled(self.text, self.name)
         blocks = min(-(-self.size // THREADS), BLOCKS)
-        run(outs[0], blocks, THREADS, (*self.passed(arguments), *outs))
-
-    def passed(self, arguments: Sequence[Any]) -> list[Any]:
-        """The arguments, numbers as a kernel takes them."""
-        pairs = zip(arguments, self.inputs, strict=True)
-        return [np.float64(each) if of.shape is None else each for each, of in pairs]
+        run(outs[0], blocks, THREADS, (*arguments, *outs))
 
     # ── the text ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -111,7 +106,7 @@ class Fused:
         headers = {HEADERS[each.name][0] for each in self.dtypes if each.name in HALVES}
         head = [f"#include <{each}>" for each in sorted(headers)]
         parameters = [
-            f"const double x{place}" if each.shape is None else f"const {STORED[each.dtype.name]}* x{place}"
+            f"const {'double' if each.shape is None else STORED[each.dtype.name]}* x{place}"
             for place, each in enumerate(self.inputs)
         ]
         parameters += [f"{STORED[self.dtypes[place].name]}* y{place}" for place in self.outputs]
@@ -154,7 +149,7 @@ class Fused:
         for place, each in enumerate(self.inputs):
             computed = _computed(each.dtype)
             if each.shape is None:
-                lines.append(f"const {computed} v{place} = ({computed})x{place};")
+                lines.append(f"const {computed} v{place} = ({computed})x{place}[0];")
                 continue
             steps = self._offset(each)
             terms = ["i" if axis is None else f"i{axis}" for axis in steps]

@@ -25,6 +25,9 @@ def index_flag(xp: Any, like: Any) -> Any:
 
 def note(indices: Any, size: int, lowest: int | None = None) -> None:
     """Raise the flag where an index is not in [lowest, size), without a look by the host; lowest is -size if None."""
+    if getattr(indices, "is_queued", False):  # of a program, which does it at each call
+        indices.note(size, lowest)
+        return
     library = library_of(indices)
     if library is None or not indices.size:
         return

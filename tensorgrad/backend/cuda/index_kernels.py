@@ -170,9 +170,7 @@ def _rows_of(xp: Any, key: Any, shape: tuple[int, ...], like: Any) -> tuple[Any,
         check_places(xp, parts, shape, like)
         places = xp.reshape(xp.arange(prod(shape), dtype=xp.int64, device=like.device), shape)[key]
         return contiguous(xp.asarray(places)), tuple(places.shape), ()
-    arrays = [
-        xp.asarray(each, dtype=None if hasattr(each, "dtype") else xp.int64, device=like.device) for each in parts
-    ]
+    arrays = [_index(xp, each, like) for each in parts]
     named = np.broadcast_shapes(*[each.shape for each in arrays])
     rows = empty(xp, like, named, xp.int64)
     for axis, each in enumerate(arrays):
@@ -180,6 +178,13 @@ def _rows_of(xp: Any, key: Any, shape: tuple[int, ...], like: Any) -> tuple[Any,
         given = (index, rows, index_flag(xp, like), np.int64(shape[axis]), axis == 0, prod(named))
         _PLACES.over("join", prod(named), index, *given)
     return rows, named, tuple(shape[len(parts) :])
+
+
+def _index(xp: Any, part: Any, like: Any) -> Any:
+    """A part of an index as an array on the device of another; a number by a launch, not by a copy from the host."""
+    if isinstance(part, (int, np.integer)):
+        return xp.full((), int(part), dtype=xp.int64, device=like.device)
+    return xp.asarray(part, dtype=None if hasattr(part, "dtype") else xp.int64, device=like.device)
 
 
 def check_places(xp: Any, parts: tuple[Any, ...], shape: tuple[int, ...], like: Any) -> None:

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend.cuda import settings as cuda_settings
+from tensorgrad.backend.cuda.cublas import own_handle
 from tensorgrad.backend.cuda.launch import FLOATS, HALVES, contiguous, empty, zeros
 from tensorgrad.backend.kernels import kernel, picky
 
@@ -37,12 +38,12 @@ def matmul(xp: Any, x1: Any, x2: Any, plain: Any) -> Any:
         return plain(x1, x2)
     if x1.shape[-1] != x2.shape[-2]:
         return plain(x1, x2)  # whose error names the shapes
-    fast = cuda_settings.get_tf32() and x1.dtype.name == "float32"
-    if x1.ndim == x2.ndim == 2 and not fast:
+    ours = (cuda_settings.get_tf32() and x1.dtype.name == "float32") or own_handle.get() is not None
+    if x1.ndim == x2.ndim == 2 and not ours:
         return plain(x1, x2)
     if x2.ndim == 2 and x1.ndim > 2:
         rows = contiguous(x1).reshape(prod(x1.shape[:-1]), x1.shape[-1])
-        found = product(xp, rows, x2) if fast else plain(rows, x2)
+        found = product(xp, rows, x2) if ours else plain(rows, x2)
         return found.reshape(*x1.shape[:-1], x2.shape[1])
     return product(xp, x1, x2)
 
@@ -131,8 +132,9 @@ def _step(x: Any) -> int | None:
 
 
 @cache
-def _cublas() -> tuple[Any, Any, dict[str, int]]:
-    """What gives the handle of the current device, the library, and its numbers for dtypes."""
+def _cublas() -> tuple[Any, Any, Any, dict[str, int]]:
+    """What gives the handle of the current device, and the current stream; the library; its numbers for dtypes."""
+    from cupy.cuda import get_current_stream
     from cupy.cuda.device import get_cublas_handle
     from cupy_backends.cuda.api import runtime
     from cupy_backends.cuda.libs import cublas
@@ -143,7 +145,7 @@ def _cublas() -> tuple[Any, Any, dict[str, int]]:
         "float32": runtime.CUDA_R_32F,
         "float64": runtime.CUDA_R_64F,
     }
-    return get_cublas_handle, cublas, kinds
+    return get_cublas_handle, get_current_stream, cublas, kinds
 
 
 @lru_cache(maxsize=64)
@@ -155,22 +157,26 @@ def _factors(factor: float, dtype: str) -> tuple[Any, int]:
 
 def gemm(a: Operand, b: Operand, out: Operand, m: int, n: int, k: int, count: int, factor: float = 1.0) -> None:
     """Columns first: out (m, n) = factor a (m, k) b (k, n), `count` times. By rows, a is (k, m) and b is (n, k)."""
-    get_cublas_handle, cublas, kinds = _cublas()
+    get_cublas_handle, stream, cublas, kinds = _cublas()
     name = a.array.dtype.name
     fast = name == "float32" and cuda_settings.get_tf32()
     compute = cublas.CUBLAS_COMPUTE_64F if name == "float64" else cublas.CUBLAS_COMPUTE_32F
     compute = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if fast else compute
     factors, at = _factors(factor, "float64" if name == "float64" else "float32")
+    asked = (
+        *[cublas.CUBLAS_OP_T if each.by_columns else cublas.CUBLAS_OP_N for each in (a, b)],
+        *(m, n, k, at),
+        *(a.array.data.ptr, kinds[name], a.line, a.step),
+        *(b.array.data.ptr, kinds[name], b.line, b.step, at + factors.itemsize),
+        *(out.array.data.ptr, kinds[out.array.dtype.name], out.line, out.step),
+        *(count, compute, cublas.CUBLAS_GEMM_DEFAULT),
+    )
+    own = own_handle.get()
     with out.array.device:
-        cublas.gemmStridedBatchedEx(
-            get_cublas_handle(),
-            *[cublas.CUBLAS_OP_T if each.by_columns else cublas.CUBLAS_OP_N for each in (a, b)],
-            *(m, n, k, at),
-            *(a.array.data.ptr, kinds[name], a.line, a.step),
-            *(b.array.data.ptr, kinds[name], b.line, b.step, at + factors.itemsize),
-            *(out.array.data.ptr, kinds[out.array.dtype.name], out.line, out.step),
-            *(count, compute, cublas.CUBLAS_GEMM_DEFAULT),
-        )
+        if own is not None:
+            own.gemm(stream().ptr, *asked)
+        else:
+            cublas.gemmStridedBatchedEx(get_cublas_handle(), *asked)
 
 
 @kernel("linear", "cupy")

@@ -1,4 +1,4 @@
-"""What a program calls on a GPU besides its own kernels, and why it is launched line by line, not as a CUDA graph."""
+"""What a program calls on a GPU besides its own kernels, and how the numbers that these read get there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend.cuda.launch import Source
 from tensorgrad.backend.kernels import ops_with_kernels
 from tensorgrad.backend.libraries import library_of
 
@@ -15,10 +16,19 @@ from tensorgrad.backend.libraries import library_of
 REDUCTIONS = {
     "add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any",
 }  # fmt: skip
-PRODUCTS = frozenset({
-    "matmul", "linear", "dot", "einsum", "tensordot", "vecdot", "inner", "outer", "correlate_windows",
-    "correlate_windows_x", "correlate_windows_weight",
-})  # fmt: skip
+_JOINED = 8  # arrays
+_AT_ONCE = 16  # numbers that one launch brings
+_LETTERS = [f"n{place}" for place in range(_AT_ONCE)]
+_NUMBERS = Source(
+    "numbers",
+    rf"""
+extern "C" __global__ void store(T* to, I n, {", ".join([f"A {each}" for each in _LETTERS])}) {{
+    const A given[] = {{{", ".join(_LETTERS)}}};
+    if (blockIdx.x == 0 && threadIdx.x == 0) for (I k = 0; k < n; k++) to[k] = down(given[k]);
+}}
+""",
+    dtypes=("float64",),
+)
 
 
 def is_on_gpu(value: Any) -> bool:
@@ -53,26 +63,33 @@ def counterpart(function: Callable[..., Any], module: Any) -> Callable[..., Any]
     return found
 
 
-def why_not_captured(functions: Sequence[str], numbers: bool) -> str:
-    """Why a program of calls of these functions is launched line by line."""
-    products = sorted(PRODUCTS.intersection(functions))
-    if products:
-        return (
-            f"its products ({', '.join(products)}) go through cuBLAS, which CuPy refuses to call while a graph is "
-            "captured (CuPy issue 6290)"
-        )
-    if numbers:
-        return "numbers that it reads at each call are arguments of its kernels, and a graph would hold on to them"
-    return "it makes arrays as it goes, and a graph needs them where they were"
+def joined(module: Any, arrays: Sequence[Any], axis: int = 0, new: bool = False) -> Any:
+    """As concat does, or with a `new` axis as stack does, a few at a time.
+
+    CuPy finds more of them by a table of their addresses, which the host copies to the GPU each time.
+    """
+    parts = [module.expand_dims(each, axis) for each in arrays] if new else list(arrays)
+    while len(parts) > _JOINED:
+        some = [parts[start : start + _JOINED] for start in range(0, len(parts), _JOINED)]
+        parts = [module.concatenate(each, axis=axis) for each in some]
+    return module.concatenate(parts, axis=axis)
+
+
+def store(numbers: Any, values: Sequence[Any]) -> None:
+    """Write Python numbers into an array of float64 on a GPU: as arguments of a launch, from which no copy is made."""
+    for start in range(0, len(values), _AT_ONCE):
+        some = [float(each) for each in values[start : start + _AT_ONCE]]
+        padded = some + [0.0] * (_AT_ONCE - len(some))
+        _NUMBERS.over("store", 1, numbers, numbers[start:], len(some), *padded)
 
 
 __all__ = [
-    "PRODUCTS",
     "REDUCTIONS",
     "counterpart",
     "functions_for",
     "is_on_gpu",
     "is_real",
+    "joined",
     "kept_whole",
-    "why_not_captured",
+    "store",
 ]

@@ -29,7 +29,7 @@ def call(name: str, kernel: Fused, arguments: Sequence[str], outs: Sequence[str]
     """The lines that make the arrays of a kernel's results, and launch it.   names of arguments and of results"""
     made = [f'np.empty({kernel.shape}, "{kernel.dtypes[place]}")' for place in kernel.outputs]
     taken = [
-        f"np.ascontiguousarray({each})" if of.shape is not None else f"numpy.float64({each})"
+        f"np.ascontiguousarray({each})" if of.shape is not None else f"np.full(1, {each}, numpy.float64)"
         for each, of in zip(arguments, kernel.inputs, strict=True)
     ]
     blocks = min(-(-kernel.size // THREADS), BLOCKS)

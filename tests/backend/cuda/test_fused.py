@@ -40,7 +40,7 @@ def evaluated(run: Fused, arguments: list[Any]) -> list[Any]:
 
 def agree(run: Fused, arguments: list[Any]) -> None:
     outs = [np.empty(run.shape, run.dtypes[place]) for place in run.outputs]
-    run.launch(arguments, outs)
+    run.launch([np.full(1, each, np.float64) if isinstance(each, float) else each for each in arguments], outs)
     with np.errstate(all="ignore"):
         expected = evaluated(run, arguments)
     for out, wanted in zip(outs, expected, strict=True):

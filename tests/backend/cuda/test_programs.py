@@ -3,9 +3,13 @@
 import operator
 
 import numpy as np
+import pytest
 
 from tensorgrad.backend.cpu.numpy_library import namespace
-from tensorgrad.backend.cuda.programs import counterpart, functions_for, is_on_gpu, is_real, why_not_captured
+from tensorgrad.backend.cuda.programs import counterpart, functions_for, is_on_gpu, is_real, store
+from tests.cuda_on_cpu import on_cpu
+
+__all__ = ["on_cpu"]
 
 
 class Other:
@@ -35,7 +39,9 @@ def test_arrays_in_host_memory_are_real_and_on_no_gpu():
     assert not is_real([1.0])
 
 
-def test_why_a_program_is_no_graph():
-    assert "matmul" in why_not_captured(["matmul", "sum"], False)
-    assert "numbers that it reads" in why_not_captured(["sum"], True)
-    assert "makes arrays as it goes" in why_not_captured(["sum"], False)
+@pytest.mark.parametrize("count", [1, 16, 17, 40])
+def test_numbers_are_stored_by_launches(count, on_cpu):
+    numbers = np.full(count, np.nan)
+    values = [1, True, *np.linspace(-1, 1, 38).tolist()][:count]
+    store(numbers, values)
+    np.testing.assert_array_equal(numbers, values)

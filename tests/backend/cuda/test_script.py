@@ -15,7 +15,7 @@ def test_a_kernel_is_defined_once_and_called_with_arrays_and_numbers():
     assert call("fused_1", kernel, ["x", "lr"], ["v4", "v5"]) == [
         'v4 = np.empty((300, 2), "float32")',
         'v5 = np.empty((300, 2), "float32")',
-        "fused_1((3,), (256,), (np.ascontiguousarray(x), numpy.float64(lr), v4, v5,))",
+        "fused_1((3,), (256,), (np.ascontiguousarray(x), np.full(1, lr, numpy.float64), v4, v5,))",
     ]
 
 
