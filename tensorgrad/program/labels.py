@@ -196,25 +196,26 @@ class Labels:
         a, b = self.of[left.place], self.of[right.place]
         if len(left.shape or ()) < 2 or len(right.shape or ()) < 2:
             return None
-        # A matrix of weights larger than all rows together would be read, or summed, once for each block of few rows.
-        weights, *rows = (right, left, node) if a.kind == "R" else (node, left, right)
-        if self._large and _bytes(weights) > max(map(_bytes, rows)):
-            return None
         if len(left.shape) == len(right.shape) == 2:  # type: ignore[arg-type]
             if a.kind == "R" and b.kind in "CS":
-                return self._rows(node)
+                return self._rows(node) if self._is_worth(right, left, node) else None
             if a.kind in "CS" and b.kind in "CS" and self.rows_of(left.shape) and prod(node.shape) > prod(right.shape):  # type: ignore[arg-type]
                 return self._rows(node)
             summed = b.kind == "R" or (b.kind in "CS" and self.rows_of(right.shape) > 0)
             columns = a.kind == "T" or (a.kind in "CS" and left.shape[1] == right.shape[0])  # type: ignore[index]
             if (summed and columns and "R" in (a.kind, b.kind)) or (a.kind == "T" and summed):
-                return Label("S", self._stage(node, True), self.rows_of(right.shape))
+                worth = self._is_worth(node, left, right)
+                return Label("S", self._stage(node, True), self.rows_of(right.shape)) if worth else None
             return None
         if a.kind == "R" and b.kind in "CS" and len(right.shape or ()) == 2:
-            return self._rows(node)
+            return self._rows(node) if self._is_worth(right, left, node) else None
         if self._by_rows(left) and self._by_rows(right) and len(left.shape or ()) == len(right.shape or ()):
             return self._rows(node) if (left.shape or ())[0] == (right.shape or ())[0] else None
         return None
+
+    def _is_worth(self, weights: Node, *rows: Node) -> bool:
+        """Whether weights, or their gradient, are no larger than all rows: each block of rows goes over all of them."""
+        return not self._large or _bytes(weights) <= max(map(_bytes, rows))
 
     def _of_reduction(self, node: Node) -> Label | None:
         value, axis = node.args[0], node.args[1]

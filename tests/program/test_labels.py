@@ -47,6 +47,26 @@ def test_labels(function: Any, shapes: Any, expected: Any) -> None:
     assert found == expected or (expected[0] == "C" and found[:2] == expected[:2])
 
 
+@pytest.mark.parametrize(("rows", "kinds"), [(4096, "RRS"), (64, "CCC")])
+def test_weights_larger_than_all_rows_are_no_part_of_a_loop(rows: int, kinds: str) -> None:
+    trace = Trace()
+    x, w = trace.input(np.ones((rows, 300), "float32")), trace.input(np.ones((300, 500), "float32"))
+    results = [x @ w, (x * 2) @ w, (x * 2).T @ (x @ w)]
+    labels = Labels(trace.nodes, rows)
+    found = [labels.of[each.node.place].kind for each in results]
+    assert found[1:] == list(kinds[1:])
+    assert rows == 64 or found[0] == "R"  # read by rows, though it is no part of a loop itself
+
+
+def test_moments_that_only_an_optimizer_needs_are_whole() -> None:
+    trace = Trace()
+    w = trace.input(np.ones((64, 4096), "float32"))
+    alone, beside = trace.call(np.zeros_like, (w,)), trace.call(np.zeros_like, (w,))
+    result = (w * 2) + beside
+    labels = Labels(trace.nodes, 64)
+    assert [labels.of[each.node.place].kind for each in (alone, beside, result)] == ["C", "R", "R"]
+
+
 def test_the_batch_is_the_axis_of_most_values() -> None:
     trace = Trace()
     x, w = trace.input(np.ones((4096, 64), "float32")), trace.input(np.ones((64, 64), "float32"))
