@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad import backend, ops
+from tensorgrad.shortage import explained
 from tensorgrad.tape import Traced
 from tensorgrad.tensor import Tensor, of_array
 
@@ -45,7 +46,10 @@ def asarray(
     data = obj.data if isinstance(obj, Traced) else obj
     if copy and backend.is_array(data):
         data = backend.as_array(data, copy=True)
-    made = Tensor(data, requires_grad=requires_grad, dtype=dtype, device=device)
+    try:
+        made = Tensor(data, requires_grad=requires_grad, dtype=dtype, device=device)
+    except MemoryError as error:
+        raise explained(error, "asarray", backend.device_named(device)) from None
     if copy is False and made.data is not data:
         raise ValueError(_NEEDS_COPY)
     return made

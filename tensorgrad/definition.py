@@ -316,7 +316,9 @@ class Op:
         """The same error, naming the op and what it was given."""
         if isinstance(error, MemoryError):
             arrays = [each for each in self.array_values(values) if backend.is_array(each)]
-            return explained(error, self.title, backend.device_of(arrays[0]) if arrays else None)
+            device = values[self.names.index("device")] if "device" in self.names else None  # where it was to go
+            here = backend.device_of(arrays[0]) if arrays else None
+            return explained(error, self.title, here if device is None else device)
         text = str(error)
         try:
             self._library_of(values)

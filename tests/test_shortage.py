@@ -9,6 +9,7 @@ import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.backend import strict_library
 from tensorgrad.backend.cpu.numpy_library import memory
+from tensorgrad.data import DataLoader, TensorDataset
 from tensorgrad.shortage import OutOfMemoryError, holders
 
 
@@ -35,14 +36,13 @@ class Allocator:
 
 @pytest.fixture
 def allocator(monkeypatch):
-    counted, plain = Allocator(), strict_library._lift
+    counted, plain = Allocator(), strict_library.StrictArray.__init__
 
-    def lift(value):
-        if isinstance(value, strict_library.strict._array_object.Array):
-            counted.give(value._array)
-        return plain(value)
+    def made(self, inner):
+        counted.give(inner._array)
+        plain(self, inner)
 
-    monkeypatch.setattr(strict_library, "_lift", lift)
+    monkeypatch.setattr(strict_library.StrictArray, "__init__", made)
     return counted
 
 
@@ -142,3 +142,27 @@ def test_nothing_is_asked_of_objects_that_are_none_of_ours():
     touchy = {"one": Touchy()}
     assert isinstance(holders(tg.zeros(1).device), list)
     assert len(touchy) == 1
+
+
+HOST = np.ones((400, 400), np.float32)
+WAYS = {
+    "zeros": lambda: tg.zeros((400, 400), device="strict"),
+    "eye": lambda: tg.eye(400, device="strict"),
+    "asarray": lambda: tg.asarray(HOST, device="strict"),
+    "to_device": lambda: tg.asarray(HOST, device="cpu").to("strict"),
+    "ones_like": lambda: tg.ones_like(tg.asarray(HOST, device="cpu"), device="strict"),
+    "empty": lambda: nn.Linear(400, 400, device="strict"),
+    "DataLoader": lambda: list(DataLoader(TensorDataset(tg.asarray(HOST, device="cpu")), 400, device="strict")),
+}
+
+
+@pytest.mark.parametrize("what", WAYS)
+def test_whoever_makes_or_brings_an_array_is_told_what_holds_the_memory_there(what, allocator):
+    held = tg.ones((30, 1000), device="strict", requires_grad=True)
+    allocator.limit = allocator.used + 50_000
+    told = r"out of memory on 'strict' \(Out of memory(.|\n)*  parameters and other leaves"
+    with pytest.raises(OutOfMemoryError, match=told):
+        WAYS[what]()
+    del held
+    allocator.limit = 1 << 60
+    WAYS[what]()

@@ -15,6 +15,7 @@ from tensorgrad.data.collate import mapped
 from tensorgrad.data.datasets import batch_of, row_numbers
 from tensorgrad.data.samplers import FixedSampler, RandomSampler, Sampler, SequentialSampler
 from tensorgrad.random import Generator, default_generator
+from tensorgrad.shortage import explained
 from tensorgrad.tape import no_grad
 from tensorgrad.tensor import Tensor, of_array
 
@@ -153,7 +154,10 @@ class DataLoader:
         """The batches on their device, each sent before the one ahead of it is handed out."""
 
         def sent(batch: Any) -> Any:
-            return mapped(Tensor, lambda each: _Parcel(carrier.send(each.data)), batch)
+            try:
+                return mapped(Tensor, lambda each: _Parcel(carrier.send(each.data)), batch)
+            except MemoryError as error:
+                raise explained(error, "DataLoader", self.device) from None
 
         def received(batch: Any) -> Any:
             return mapped(_Parcel, lambda each: of_array(carrier.receive(each.content)), batch)

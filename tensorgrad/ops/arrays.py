@@ -6,6 +6,7 @@ other; `tensorgrad.zeros` and its siblings in `creation.py` make tensors of them
 
 from __future__ import annotations
 
+from functools import wraps
 from operator import index
 from typing import Any, NamedTuple
 
@@ -28,6 +29,7 @@ from tensorgrad.backend import (
 )
 from tensorgrad.backend import device_of as _device_of
 from tensorgrad.primitive import op
+from tensorgrad.shortage import explained
 from tensorgrad.tape import Traced, is_recording
 
 e, pi, inf, nan, newaxis = np.e, np.pi, np.inf, np.nan, None
@@ -76,24 +78,41 @@ def lengths(shape: Any, what: str) -> tuple[int, ...]:
     return axes
 
 
+def _told_of_memory(create: Any) -> Any:
+    """The same function, which says what holds the memory of a device where it runs out."""
+
+    @wraps(create)
+    def created(*args: Any, device: Any = None, **keywords: Any) -> Array:
+        try:
+            return create(*args, device=device, **keywords)
+        except MemoryError as error:
+            raise explained(error, create.__name__, device_named(device)) from None
+
+    return created
+
+
+@_told_of_memory
 def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Zeros.   -> shape"""
     where = device_named(device)
     return on_device(where).namespace.zeros(lengths(shape, "zeros"), dtype=floating(dtype), device=where)
 
 
+@_told_of_memory
 def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Ones.   -> shape"""
     where = device_named(device)
     return on_device(where).namespace.ones(lengths(shape, "ones"), dtype=floating(dtype), device=where)
 
 
+@_told_of_memory
 def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """Whatever values the memory held.   -> shape"""
     where = device_named(device)
     return on_device(where).namespace.empty(lengths(shape, "empty"), dtype=floating(dtype), device=where)
 
 
+@_told_of_memory
 def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
     """One value everywhere.   -> shape"""
     value = number_of(fill_value, "full")
@@ -103,6 +122,7 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     return on_device(where).namespace.full(lengths(shape, "full"), value, dtype=floating(dtype), device=where)
 
 
+@_told_of_memory
 def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
     """Ones on the k-th diagonal, zeros elsewhere.   -> (n_rows, n_cols or n_rows)"""
     where = device_named(device)
@@ -110,6 +130,7 @@ def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = N
     return on_device(where).namespace.eye(n_rows, columns, k=k, dtype=floating(dtype), device=where)
 
 
+@_told_of_memory
 def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Array:
     """start, start + step, ... before stop; from 0 when only one bound is given.   -> (n,)
 
@@ -127,6 +148,7 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     return on_device(where).namespace.arange(start, stop, step, dtype=floating(dtype), device=where)
 
 
+@_told_of_memory
 def linspace(
     start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True
 ) -> Array:
