@@ -97,3 +97,17 @@ def test_gradients_of_halves_reach_their_leaves(name: str) -> None:
     x.grad = None
     y.backward(seed)
     assert x.grad.data is not seed.data
+
+
+@pytest.mark.parametrize("name", HALVES)
+def test_transforms_of_halves_are_of_the_smallest_complex_numbers(name: str) -> None:
+    x = tg.asarray([1.0, 2.0, 3.0, 4.0], dtype=name)
+    assert tg.fft.fft(x).dtype == tg.fft.rfft(x).dtype == (x * 1j).dtype == tg.complex64
+    assert tg.fft.fft(x).tolist() == tg.fft.fft(x.astype(tg.float32)).tolist()
+
+
+def test_what_there_is_no_linear_algebra_of_says_what_to_do() -> None:
+    with pytest.raises(TypeError, match=r"inv: there is no linear algebra of float16; use x.astype\('float32'\)"):
+        tg.linalg.inv(tg.eye(2, dtype=tg.float16))
+    with tg.autocast("float16"):
+        assert tg.linalg.inv(tg.eye(2, dtype=tg.float16)).dtype == tg.float32

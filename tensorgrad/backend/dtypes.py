@@ -82,8 +82,8 @@ def limits(dtype: Any) -> Any:
 
 
 def complex_of(dtype: Any) -> Any:
-    """The complex dtype of the same precision as a floating one."""
-    return np.dtype("complex64" if np.dtype(dtype) == np.dtype("float32") else "complex128")
+    """The complex dtype of the same precision as a floating one; of halves, the smallest one there is."""
+    return np.dtype("complex128" if np.dtype(dtype) == np.dtype("float64") else "complex64")
 
 
 def is_inexact(dtype: Any) -> bool:

@@ -30,11 +30,12 @@ def _device(device: Any) -> Any:
     cuda = _runtime()
     if device is None or not isinstance(device, (str, int)):
         return cuda.Device() if device is None else device
-    number = device if isinstance(device, int) else int(device.removeprefix("cuda").removeprefix(":") or 0)
     count = cuda.runtime.getDeviceCount()
-    if not 0 <= number < count:
-        raise ValueError(f"there is no device 'cuda:{number}' here; of this kind there are {count}")
-    return cuda.Device(number)
+    text = device if isinstance(device, str) else f"cuda:{device}"
+    kind, _, number = text.partition(":")
+    if kind != "cuda" or not (number or "0").isdecimal() or not int(number or 0) < count:
+        raise ValueError(f"there is no device {text!r} here; of this kind there are {count}")
+    return cuda.Device(int(number or 0))
 
 
 def count() -> int:

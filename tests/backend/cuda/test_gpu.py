@@ -89,6 +89,9 @@ def test_devices_are_named_and_counted(cupy):
     for wrong in (2, "cuda:2", -1):
         with pytest.raises(ValueError, match=r"there is no device 'cuda:-?\d' here; of this kind there are 2"):
             gpu.name(wrong)
+    for wrong in ("cpu", "cuda:x", "gpu"):
+        with pytest.raises(ValueError, match=f"there is no device '{wrong}' here; of this kind there are 2"):
+            gpu.synchronize(wrong)
 
 
 def test_memory_is_that_of_the_device_asked_for(cupy):
