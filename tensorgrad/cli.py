@@ -305,9 +305,10 @@ def profile(options: argparse.Namespace) -> int:
 
 def check(options: argparse.Namespace) -> int:
     """Put the ops through the laws."""
-    from tensorgrad.testing import check_registry  # needs the extra `test`
-
     try:
+        device_named(SETTINGS[options.backend])  # before anybody installs what is only needed where there is a device
+        from tensorgrad.testing import check_registry  # needs the extra `test`
+
         broken = check_registry(backend=options.backend, order=options.order, draws=options.draws, names=options.names)
     except (ValueError, NoDeviceError) as error:  # a name without a case, a library without its device
         print(f"tensorgrad check: {error}", file=sys.stderr)

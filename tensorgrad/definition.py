@@ -354,7 +354,9 @@ class Op:
             return f"the shapes {shapes} do not broadcast: {_clash(arrays)}"
         if "is unsupported in linalg" in text:
             halves = " and ".join(sorted({str(each.dtype) for each in arrays if backend.is_half(each.dtype)}))
-            return f"there is no linear algebra of {halves}; use x.astype('float32'), or tensorgrad.autocast, which casts"
+            return (
+                f"there is no linear algebra of {halves}; use x.astype('float32'), or tensorgrad.autocast, which casts"
+            )
         if "not supported for the input types" in text or "dtypes are allowed" in text:
             dtypes = " and ".join(sorted({str(each.dtype) for each in arrays}))
             return f"it has no meaning for {dtypes} values"

@@ -395,3 +395,13 @@ def test_mlp_trains_from_the_command_line(tmp_path, capsys):
     printed, bar = capsys.readouterr()
     assert printed.startswith("seed 0: train loss")
     assert bar == ""
+
+
+@pytest.mark.skipif(tg.cuda.is_available(), reason="there is a GPU here")
+def test_check_says_what_a_gpu_lacks_before_what_the_laws_need(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "tensorgrad.testing", raising=False)
+    assert main(["check", "--backend", "cupy"]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("tensorgrad check: a 'cuda' device cannot be used here. What is missing:")
+    assert "an NVIDIA driver" in told

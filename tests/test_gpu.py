@@ -344,6 +344,24 @@ def test_a_step_on_a_gpu_waits_for_nothing(pretended_gpu, monkeypatch):
         tg.nll_loss(tg.zeros((2, 3), device="cuda"), tg.asarray([0, 3], device="cuda")).item()
 
 
+def test_a_scaler_asks_each_gpu_once_whether_gradients_overflowed(pretended_gpu, monkeypatch):
+    near, far = nn.Linear(4, 8, device="cuda:0"), nn.Linear(8, 3, device="cuda:1")
+    sgd = tg.optim.SGD([*near.parameters(), *far.parameters()], lr=0.1)
+    scaler = tg.GradScaler(8.0)
+    scaler.scale(far(tg.relu(near(tg.ones((2, 4), device="cuda:0"))).to("cuda:1")).sum()).backward()
+    asked = []
+    waits = pretended_gpu.cupy.asnumpy
+    monkeypatch.setattr(pretended_gpu.cupy, "asnumpy", lambda array: asked.append(array.shape) or waits(array))
+    scaler.step(sgd)
+    scaler.update()
+    assert asked == [(), ()]
+    assert scaler.skipped_steps == 0
+    near.weight.grad = tg.full((8, 4), np.inf, device="cuda:0")
+    before = far.weight.tolist()
+    scaler.step(sgd)
+    assert (scaler.skipped_steps, far.weight.tolist()) == (1, before)
+
+
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
 @pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0]])
 def test_losses_of_classes_are_the_cpus_with_rows_that_are_ignored(weight, reduction, pretended_gpu):

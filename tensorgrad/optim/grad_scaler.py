@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import is_half, item, namespace, settle
+from tensorgrad.backend import beside, device_of, is_half, item, namespace, settle
 from tensorgrad.ops import astype, multiply
 from tensorgrad.optim.clip import rewrite
 from tensorgrad.tape import Traced
@@ -76,7 +76,9 @@ class GradScaler:
         if isinstance(outputs, Traced):
             wide = astype(outputs, np.dtype("float32")) if is_half(outputs.data.dtype) else outputs
             # An array of the factor: in a program it is a number that is read at each call.
-            return multiply(wide, settle(namespace(wide.data).ones_like(wide.data) * self._scale))
+            with beside(wide.data):
+                factor = settle(namespace(wide.data).ones_like(wide.data) * self._scale)
+            return multiply(wide, factor)
         if isinstance(outputs, Iterable):
             return type(outputs)(map(self.scale, outputs))  # type: ignore[call-arg]
         raise TypeError(f"GradScaler.scale takes a tensor, or several in a list, not a {type(outputs).__name__}")
@@ -103,7 +105,7 @@ class GradScaler:
                 f"GradScaler: a gradient of shape {halves[0].shape} is float16; keep parameters in float32, and "
                 "compute under tensorgrad.autocast"
             )
-        finite = all(_is_finite(g.data) for g in gradients)
+        finite = _are_finite([g.data for g in gradients])
         factor = 1.0 / self._scale
 
         def divide(array: Any) -> None:
@@ -226,14 +228,24 @@ class GradScaler:
         return f"GradScaler(scale={self.get_scale()}, enabled={self._enabled})"
 
 
-def _is_finite(array: Any) -> bool:
-    """Whether no number of an array is infinite or NaN; where the sum is not finite, it takes a closer look."""
-    xp = namespace(array)
-    if type(array) is np.ndarray:
-        with np.errstate(over="ignore", invalid="ignore"):
-            if isfinite(abs(np.add.reduce(array, axis=None))):
-                return True
-    return bool(item(xp.all(xp.isfinite(array))))
+def _are_finite(arrays: list[Any]) -> bool:
+    """Whether no number of any array is infinite or NaN. The host waits for each device once, not for each array."""
+    flags: dict[str, Any] = {}
+    for array in arrays:
+        if type(array) is np.ndarray and _has_finite_sum(array):
+            continue
+        device = device_of(array)
+        with beside(array):
+            xp = namespace(array)
+            finite = xp.all(xp.isfinite(array))
+            flags[device] = xp.logical_and(flags[device], finite) if device in flags else finite
+    return all(bool(item(flag)) for flag in flags.values())
+
+
+def _has_finite_sum(array: Any) -> bool:
+    """A quick look: where the sum is not finite, a closer one is due."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return isfinite(abs(np.add.reduce(array, axis=None)))
 
 
 __all__ = ["GradScaler"]
