@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import is_array, is_inexact, item, namespace, to_numpy
+from tensorgrad.backend import beside, is_array, is_inexact, item, namespace, to_numpy
 from tensorgrad.backend.cuda import index_flag
 from tensorgrad.definition import Op
 from tensorgrad.tape import Leaf, PlacedScope, Record, Traced, Watcher, add_hook, describe, watching
@@ -81,7 +81,8 @@ def _is_finite(value: Any) -> bool:
     if not is_array(value) or not is_inexact(value.dtype):
         return True
     xp = namespace(value)
-    return bool(item(xp.all(xp.isfinite(value))))
+    with beside(value):
+        return bool(item(xp.all(xp.isfinite(value))))
 
 
 def _has_nan(value: Any) -> bool:

@@ -107,8 +107,9 @@ def summary(model: Any, *inputs: Any, **keywords: Any) -> Summary:
     rows = {name: Row(name, type(module).__name__) for name, module in modules.items()}
     parameters = _count_parameters(modules, rows)
     counter = _Counter(rows, [*parameters, *model.buffers()])
-    arguments = [_argument(each) for each in inputs]
-    named = {name: _argument(each) for name, each in keywords.items()}
+    device = next((each.device for each in parameters), None)
+    arguments = [_argument(each, device) for each in inputs]
+    named = {name: _argument(each, device) for name, each in keywords.items()}
     counter.leave_out([*arguments, *named.values()])
     recorded = _recorded([*parameters, *arguments, *named.values()])
     with _observed(modules, rows), _evaluating(modules), recorded, enable_grad(), watching(counter):
@@ -212,10 +213,10 @@ def _recorded(tensors: list[Any]) -> Iterator[None]:
             tensor.record = None
 
 
-def _argument(value: Any) -> Any:
-    """What the model is called with: ones for a shape, a tensor for an array, of its own where it is the user's."""
+def _argument(value: Any, device: str | None) -> Any:
+    """What the model is called with: ones for a shape, there; a tensor for an array, of its own if it is the user's."""
     if isinstance(value, tuple) and value and all(isinstance(each, int) for each in value):
-        return ones(value)
+        return ones(value, device=device)
     if is_array(value) or (isinstance(value, Tensor) and value.is_leaf and value.record is None):
         return Tensor(value)
     return value

@@ -344,6 +344,58 @@ def test_a_step_on_a_gpu_waits_for_nothing(pretended_gpu, monkeypatch):
         tg.nll_loss(tg.zeros((2, 3), device="cuda"), tg.asarray([0, 3], device="cuda")).item()
 
 
+def _stepped(optimizer, layer, x):
+    def loss():
+        optimizer.zero_grad()
+        loss = (layer(x) ** 2).mean()
+        loss.backward()
+        return loss
+
+    for _ in range(3):
+        optimizer.step(loss)
+
+
+def _averaged(layer, x):
+    model = tg.optim.AveragedModel(layer)
+    for _ in range(3):
+        model.update_parameters(layer)
+    return model(x)
+
+
+def _watched(layer, x, watch):
+    with watch():
+        layer(x).sum().backward()
+
+
+ON_ANY_GPU = {
+    "LBFGS": lambda layer, x: _stepped(tg.optim.LBFGS(layer.parameters()), layer, x),
+    "LBFGS that searches": lambda layer, x: _stepped(
+        tg.optim.LBFGS(layer.parameters(), line_search_fn="strong_wolfe"), layer, x
+    ),
+    "AveragedModel": _averaged,
+    "detect_anomaly": lambda layer, x: _watched(layer, x, tg.detect_anomaly),
+    "debug": lambda layer, x: _watched(layer, x, tg.debug),
+    "profile": lambda layer, x: _watched(layer, x, tg.profile),
+    "summary": lambda layer, x: tg.summary(layer, tuple(x.shape)),
+    "Dropout": lambda layer, x: nn.Dropout(0.5)(layer(x)).sum().backward(),
+    "AlphaDropout": lambda layer, x: nn.AlphaDropout(0.5)(layer(x)).sum().backward(),
+    "Dropout of attention": lambda layer, x: tg.scaled_dot_product_attention(
+        x, x, x, dropout_p=0.5, generator=tg.random.Generator(0, device=x.device)
+    ),
+    "Embedding with padding": lambda layer, x: nn.Embedding(5, 3, padding_idx=0, device=x.device)(tg.argmax(x, axis=1)),
+    "Embedding that is cut": lambda layer, x: nn.Embedding(
+        5, 3, max_norm=0.1, scale_grad_by_freq=True, device=x.device
+    )(tg.argmax(x, axis=1)),
+}
+
+
+@pytest.mark.parametrize("what", ON_ANY_GPU)
+def test_what_computes_without_ops_computes_on_the_gpu_of_its_arrays(what, pretended_gpu):
+    """The pretended GPU asserts that operands are on the current device, which CuPy computes on."""
+    layer = nn.Linear(4, 4, device="cuda:1")
+    ON_ANY_GPU[what](layer, tg.random.Generator(1, device="cpu").normal(size=(6, 4)).to("cuda:1"))
+
+
 def test_a_scaler_asks_each_gpu_once_whether_gradients_overflowed(pretended_gpu, monkeypatch):
     near, far = nn.Linear(4, 8, device="cuda:0"), nn.Linear(8, 3, device="cuda:1")
     sgd = tg.optim.SGD([*near.parameters(), *far.parameters()], lr=0.1)

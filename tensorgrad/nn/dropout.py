@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import sqrt
 from typing import Any
 
-from tensorgrad import ops
+from tensorgrad import backend, ops
 from tensorgrad.nn.making import arguments
 from tensorgrad.nn.module import Module
 from tensorgrad.ops.dropout import check_probability, kept_by_chance
@@ -107,8 +107,11 @@ class AlphaDropout(_Dropout):
             return x * 0.0
         q = 1 - self.p
         scale = 1 / sqrt(q + SATURATED**2 * q * self.p)
-        kept = kept_by_chance(shape, self.p, self._chance(), x, type(self).__name__) * q  # 1 or 0
-        return x * (kept * scale) + ((1 - kept) * (SATURATED * scale) - SATURATED * scale * self.p)
+        kept = kept_by_chance(shape, self.p, self._chance(), x, type(self).__name__)
+        with backend.beside(kept):
+            kept = kept * q  # 1 or 0
+            factor, shift = kept * scale, (1 - kept) * (SATURATED * scale) - SATURATED * scale * self.p
+        return x * factor + shift
 
 
 class FeatureAlphaDropout(AlphaDropout):

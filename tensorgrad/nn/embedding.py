@@ -66,7 +66,7 @@ class Embedding(Module):
         """Draw the table anew."""
         init.normal_(self.weight, generator=generator)
         if self.padding_idx is not None:
-            rows = ops.arange(self.num_embeddings, device=self.weight.device) == self.padding_idx
+            rows = ops.equal(ops.arange(self.num_embeddings, device=self.weight.device), self.padding_idx)
             with no_grad():
                 self.weight[...] = ops.where(ops.expand_dims(rows, axis=1), 0.0, self.weight.detach())
 
@@ -85,17 +85,17 @@ class Embedding(Module):
             often = ops.astype(ops.take(counts, ops.flatten(indices), axis=0), y.dtype)
             y = fixed + (y - fixed) / ops.reshape(often, (*indices.shape, 1))
         if self.padding_idx is not None:
-            y = ops.where(ops.expand_dims(indices == self.padding_idx, axis=-1), fixed, y)
+            y = ops.where(ops.expand_dims(ops.equal(indices, self.padding_idx), axis=-1), fixed, y)
         return y
 
     def _cut(self, indices: Any, max_norm: float) -> None:
         """Shorten the rows that are named and longer than max_norm."""
         table = array_of(self.weight)
-        named = ops.bincount(ops.flatten(indices), minlength=self.num_embeddings) > 0
-        length = ops.vector_norm(table, axis=-1, ord=self.norm_type)
-        # A hair shorter, so that rounding does not make it too long again; as PyTorch's.
-        factor = ops.where(named & (length > max_norm), max_norm / (length + 1e-7), ops.ones_like(length))
-        with no_grad():
+        with no_grad(), backend.beside(table):
+            named = ops.bincount(ops.flatten(indices), minlength=self.num_embeddings) > 0
+            length = ops.vector_norm(table, axis=-1, ord=self.norm_type)
+            # A hair shorter, so that rounding does not make it too long again; as PyTorch's.
+            factor = ops.where(named & (length > max_norm), max_norm / (length + 1e-7), ops.ones_like(length))
             self.weight[...] = table * ops.expand_dims(factor, axis=-1)
 
     def extra_repr(self) -> str:

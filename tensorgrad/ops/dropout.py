@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from tensorgrad.backend import Array, get_default_dtype, is_inexact
+from tensorgrad.backend import Array, beside, get_default_dtype, is_inexact
 from tensorgrad.ops.arithmetic import multiply
 from tensorgrad.ops.arrays import device_of, finfo
 from tensorgrad.ops.elementwise import asarray
@@ -42,7 +42,8 @@ def kept_by_chance(shape: tuple[int, ...], p: float, generator: Chance | None, l
     dtype = finfo(like.dtype).dtype if is_inexact(like.dtype) else get_default_dtype()
     drawn = generator.bernoulli(1 - p, size=shape, dtype=dtype)
     mask = asarray(drawn.data if isinstance(drawn, Traced) else drawn, device=device_of(like))
-    return mask * (1 / (1 - p)) if p < 1 else mask
+    with beside(mask):
+        return mask * (1 / (1 - p)) if p < 1 else mask
 
 
 def dropout(x: Any, p: float = 0.5, training: bool = True, generator: Chance | None = None) -> Any:

@@ -8,7 +8,7 @@ from functools import partial
 from math import cos, pi
 from typing import Any
 
-from tensorgrad.backend import is_inexact, move
+from tensorgrad.backend import beside, is_inexact, move
 from tensorgrad.ops import copy
 from tensorgrad.optim.lr_scheduler.schedule import LRScheduler, check, check_optimizer, per_group
 from tensorgrad.optim.optimizer import Optimizer, loaded_array, put
@@ -81,7 +81,8 @@ class AveragedModel:
                 averages = (kind == "parameters" or self.use_buffers) and is_inexact(tensor.dtype) and self.n_averaged
                 current = move(others[name].data, tensor.device)
                 if averages:
-                    current = self.avg_fn(tensor.data, current, self.n_averaged)
+                    with beside(tensor.data):
+                        current = self.avg_fn(tensor.data, current, self.n_averaged)
                 write_leaf(tensor, partial(put, current))
         self.n_averaged += 1
 

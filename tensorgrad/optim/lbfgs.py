@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from tensorgrad.backend import as_array, item, move, namespace
+from tensorgrad.backend import as_array, beside, item, move, namespace
 from tensorgrad.ops import copy
 from tensorgrad.optim.hyperparameters import plain
 from tensorgrad.optim.line_search import Point, strong_wolfe
@@ -73,6 +73,11 @@ class LBFGS(Optimizer):
                 "LBFGS.step needs a closure: a function that clears gradients, computes the loss, calls "
                 "backward() on it and returns it"
             )
+        with beside(self.param_groups[0]["params"][0].data):
+            return self._iterated(closure)
+
+    def _iterated(self, closure: Callable[[], Any]) -> Any:
+        """The step, on the device of the parameters."""
         hyper = self._hyper(self.param_groups[0])
         state = self.state.setdefault(self.param_groups[0]["params"][0], {"func_evals": 0, "n_iter": 0})
         self._follow(state)
@@ -176,7 +181,7 @@ class LBFGS(Optimizer):
             counts = theta.grad is not None and theta.requires_grad
             g = theta.grad.data if counts else xp.zeros_like(theta.data)
             flat.append(xp.reshape(parts(g) if g.dtype.kind == "c" else g, (-1,)))
-        return namespace(flat[0]).concat(flat)
+        return namespace(*flat).concat(flat)
 
     def _add(self, t: float, d: Any) -> None:
         """Move all parameters by t times a vector."""
