@@ -80,3 +80,11 @@ def test_sequences_of_nothing(name, sizes, on_cpu, cublas_on_cpu):
     agree(getattr(ops, name), *given, False)
     agree(getattr(ops, f"{name}_back"), *back_of(name, given, False), False)
     assert not cublas_on_cpu
+
+
+@pytest.mark.parametrize("name", ["lstm_layer", "gru_layer"])
+def test_places_are_counted_by_64_bits_too(name, on_cpu, cublas_on_cpu, monkeypatch):
+    monkeypatch.setattr(cuda_launch, "NARROW", 1)
+    given = arguments(name, dtype="float32")
+    agree(getattr(ops, name), *given, True)
+    agree(getattr(ops, f"{name}_back"), *back_of(name, given, True), True)

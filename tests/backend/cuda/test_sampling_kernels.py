@@ -6,6 +6,7 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import ops
 from tensorgrad.backend.cpu.index_kernels import through_host
+from tensorgrad.backend.cuda import launch as cuda_launch
 from tensorgrad.backend.cuda import sampling_kernels as cuda_sampling_kernels
 from tensorgrad.backend.cuda import settings as cuda_settings
 from tensorgrad.backend.cuda.launch import FLOATS
@@ -86,6 +87,21 @@ def test_taps_of_nothing_and_of_one(sizes, order, on_cpu):
     agree(ops.read_taps, x, places, weight)
     agree(ops.read_taps_weight, x, y, places)
     agree(ops.read_taps_x, y, places, x.shape[2], weight)
+
+
+def test_taps_are_counted_by_64_bits_too(order, on_cpu, monkeypatch):
+    monkeypatch.setattr(cuda_launch, "NARROW", 1)
+    x, y, places, weight = taps("float32")
+    agree(ops.read_taps, x, places, weight)
+    agree(ops.read_taps_weight, x, y, places)
+    agree(ops.read_taps_x, y, places, 7, weight)
+
+
+def test_what_meets_at_a_pixel_is_added_in_one_order(on_cpu):
+    """Numbers whose sum depends on the order: of all positions at one pixel, tap after tap."""
+    values = np.asarray([[[1e8, 1.0, -1e8, 1.0]]], np.float32)
+    found = ops.read_taps_x.op.kernels["cupy"](on_cpu, values, np.zeros((1, 2, 4), np.int64), 1)
+    assert found.tolist() == [[[float(np.cumsum(np.tile(values[0, 0], 2))[-1])]]]
 
 
 def test_no_infinity_leaks_from_pixels_that_are_not_read(order, on_cpu):
