@@ -307,7 +307,9 @@ def choose(nodes: list[Node], always: bool = False) -> Labels | None:
     found = [Labels(nodes, length, 0 if always else _LARGE) for length in candidates]
     # Another batch than the longest only for a clear gain: as for (rays * samples, d) beside (rays, samples, d).
     best = min(found, key=lambda labels: _cost(nodes, labels) * (10 if labels.batch == longest else 13))
-    looped = sum([prod(node.shape or ()) for node in nodes if best.of[node.place].kind in "RT"])
+    # Kernels that go by rows do so over the pool by themselves, into the arrays that they return.
+    others = [node for node in nodes if node.kind != "part" and by_rows(node) is None]
+    looped = sum([prod(node.shape or ()) for node in others if best.of[node.place].kind in "RT"])
     return best if always or looped >= _WORTH // 8 else None
 
 

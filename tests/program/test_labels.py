@@ -7,7 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tensorgrad as tg
 from tensorgrad.program.labels import Labels, choose
+from tensorgrad.program.reach import Reach
+from tensorgrad.program.recording import Recording
 from tensorgrad.program.traced import Trace, TracedArray
 
 
@@ -77,6 +80,19 @@ def test_the_batch_is_the_axis_of_most_values() -> None:
     assert labels is not None
     assert labels.batch == 4096
     assert choose(trace.nodes[:3]) is None
+
+
+@pytest.mark.parametrize("among_others", [False, True])
+def test_kernels_alone_are_no_reason_for_a_loop(among_others: bool) -> None:
+    def step(x: Any, g: Any) -> Any:
+        p = tg.softmax(x, axis=-1)
+        return p, *tg.grad(tg.tanh(p * 2.0) if among_others else p, [x], g)
+
+    values = [tg.ones((4096, 256), device="cpu", requires_grad=True), tg.ones((4096, 256), device="cpu")]
+    recording = Recording(step, values, lambda leaves: (tuple(leaves), {}), Reach({"step": step}))
+    program = recording.trace.nodes
+    assert {node.op.name for node in program if node.op is not None} >= {"softmax", "softmax_back"}
+    assert (choose(program) is not None) == among_others
 
 
 def test_a_mask_that_only_a_later_loop_needs_is_made_there() -> None:
