@@ -10,9 +10,8 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
-from tensorgrad.backend.cpu.convolution.patches import Block, Sizes, Target, Work, blocks, patch
+from tensorgrad.backend.cpu.convolution.patches import Block, Sizes, Target, Work, blocks, patch, strided
 from tensorgrad.backend.cpu.scratch import scratch
 
 _BLOCK = 1 << 18  # numbers of windows that are written out at once: a megabyte of float32, half of a core's cache
@@ -32,7 +31,7 @@ def _columns(
     if window == c and part.flags.c_contiguous and set(stride) == {1}:
         return part.reshape(-1, c), many
     steps = part.strides[1:-1]
-    view = as_strided(
+    view = strided(
         part,
         (len(part), *many, *kernel, c),
         (
@@ -41,7 +40,6 @@ def _columns(
             *[step * d for step, d in zip(steps, dilation, strict=True)],
             part.strides[-1],
         ),
-        writeable=False,
     )
     axes = len(counts)
     short = (kernel[-1] if dilation[-1] == 1 else 1) * c < _SHORT

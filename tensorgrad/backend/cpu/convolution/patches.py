@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from tensorgrad.backend.cpu.blas import one_thread
 from tensorgrad.backend.cpu.scratch import scratch
@@ -58,6 +59,9 @@ def patch(x: Any, name: str, starts: Sizes, sizes: Sizes) -> Any:
     out = scratch(name, (len(x), *sizes, x.shape[-1]), x.dtype)
     for axis, (part, size) in enumerate(zip(inside, sizes, strict=True), 1):
         before = (slice(None),) * axis
+        if part.start == 1 and part.stop == size - 1:
+            out[(*before, slice(None, None, size - 1))] = 0  # both at once: after each call threads wait for each other
+            continue
         if part.start > 0:
             out[(*before, slice(0, min(size, part.start)))] = 0
         if part.stop < size:
@@ -65,6 +69,17 @@ def patch(x: Any, name: str, starts: Sizes, sizes: Sizes) -> Any:
     if source.size:
         out[(slice(None), *inside)] = _apart(source)
     return out
+
+
+def strided(part: Any, shape: Sizes, strides: Sizes) -> Any:
+    """A view of other strides. `as_strided` takes 8 us of Python for it, and another thread may have to wait so long.
+
+    >>> strided(np.arange(4), (2, 3), (8, 8)).tolist()
+    [[0, 1, 2], [1, 2, 3]]
+    """
+    if part.flags.c_contiguous:
+        return np.ndarray(shape, part.dtype, part, 0, strides)
+    return as_strided(part, shape, strides, writeable=False)
 
 
 def _apart(source: Any) -> Any:

@@ -13,10 +13,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from tensorgrad.backend.cpu.blas import one_thread
-from tensorgrad.backend.cpu.convolution.patches import Block, Sizes, Target, Work, blocks, patch
+from tensorgrad.backend.cpu.convolution.patches import Block, Sizes, Target, Work, blocks, patch, strided
 from tensorgrad.backend.cpu.convolution.winograd_transforms import Transforms, transforms
 from tensorgrad.backend.cpu.scratch import scratch
 from tensorgrad.backend.cpu.small_products import by_columns, by_rows
@@ -36,20 +35,16 @@ def _tiles(x: Any, images: slice, first: Sizes, tiles: Sizes, starts: Sizes, ste
     part = patch(x[images], "patch", tuple(begin), tuple(sizes))
     strides = part.strides[1:-1]
     n = [k + r - 1 for k, r in zip(m, taps, strict=True)]
-    view = as_strided(
-        part,
-        (*n, len(part), *tiles, *step, c),
-        (
-            *[stride * s for stride, s in zip(strides, step, strict=True)],
-            part.strides[0],
-            *[stride * s * k for stride, s, k in zip(strides, step, m, strict=True)],
-            *strides,
-            part.strides[-1],
-        ),
-        writeable=False,
+    shape = (*n, len(part), *tiles, *step, c)
+    steps = (
+        *[stride * s for stride, s in zip(strides, step, strict=True)],
+        part.strides[0],
+        *[stride * s * k for stride, s, k in zip(strides, step, m, strict=True)],
+        *strides,
+        part.strides[-1],
     )
-    out = scratch("tiles", view.shape, np.float32)
-    np.copyto(out, view)
+    out = scratch("tiles", shape, np.float32)
+    np.copyto(out, strided(part, shape, steps))
     return out.reshape(prod(n), -1)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad.backend.cpu.convolution.patches import Target, blocks, done, patch
+from tensorgrad.backend.cpu.convolution.patches import Target, blocks, done, patch, strided
 
 
 @pytest.mark.parametrize("starts", [(0, 0), (-1, -2), (2, 1), (-9, 0), (9, 0), (3, -1)])
@@ -29,6 +29,22 @@ def test_a_patch_is_what_a_padded_image_has_there(starts: tuple[int, int], last:
 def test_a_patch_inside_an_image_with_the_channels_last_is_not_copied() -> None:
     x = np.ones((2, 8, 8, 3))
     assert np.shares_memory(patch(x, "a test", (1, 0), (6, 8)), x)
+
+
+@pytest.mark.parametrize("sizes", [(18, 10), (18, 12), (2, 2), (1, 10)])
+def test_a_border_of_one_pixel_is_zero_on_both_sides(sizes: tuple[int, int]) -> None:
+    x = np.random.default_rng(0).normal(size=(2, 16, 8, 3))
+    expected = np.pad(x, ((0, 0), (1, 9), (1, 9), (0, 0)))[:, : sizes[0], : sizes[1]]
+    patch(np.ones((2, 20, 20, 3)), "a test", (-1, -1), (22, 22))  # numbers that lie there before
+    np.testing.assert_array_equal(patch(x, "a test", (-1, -1), sizes), expected)
+
+
+def test_a_view_by_strides() -> None:
+    whole = np.arange(24.0).reshape(4, 6)
+    for part in (whole, whole[:, ::2], whole.T):
+        found = strided(part, (2, *part.shape[1:]), (2 * part.strides[0], part.strides[1]))
+        np.testing.assert_array_equal(found, part[:3:2])
+        assert np.shares_memory(found, whole)
 
 
 @pytest.mark.parametrize("limit", [1, 10, 100, 10_000])
