@@ -12,6 +12,7 @@ import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.data import DataLoader, TensorDataset
 from tensorgrad.models.gpt import GPT
+from tensorgrad.models.sampling import next_tokens
 from tensorgrad.testing.cases import CASES
 from tensorgrad.testing.checking import run_case
 from tests.cuda_on_cpu import cublas_on_cpu, on_cpu
@@ -382,6 +383,19 @@ ON_ANY_GPU = {
     "Dropout of attention": lambda layer, x: tg.scaled_dot_product_attention(
         x, x, x, dropout_p=0.5, generator=tg.random.Generator(0, device=x.device)
     ),
+    "local_response_norm": lambda layer, x: tg.local_response_norm(layer(x)[:, :, None], 3).sum().backward(),
+    "max_pool with places, and back": lambda layer, x: nn.MaxUnpool1d(2)(
+        *nn.MaxPool1d(2, return_indices=True)(x[None])
+    ),
+    "causal attention with a mask of padding": lambda layer, x: nn.MultiheadAttention(4, 2, device=x.device)(
+        x,
+        x,
+        x,
+        tg.zeros(6, dtype=tg.bool, device=x.device),
+        attn_mask=tg.zeros((6, 6), device=x.device),
+        is_causal=True,
+    ),
+    "sampling of the likeliest": lambda layer, x: next_tokens(x, tg.full((6,), 0.5, device=x.device), 1.0, top_k=2),
     "Embedding with padding": lambda layer, x: nn.Embedding(5, 3, padding_idx=0, device=x.device)(tg.argmax(x, axis=1)),
     "Embedding that is cut": lambda layer, x: nn.Embedding(
         5, 3, max_norm=0.1, scale_grad_by_freq=True, device=x.device

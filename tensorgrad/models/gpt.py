@@ -48,7 +48,7 @@ class CausalAttention(nn.Module):
 def _not_later(queries: int, keys: int, device: str) -> Any:
     """True where a key is not later than a query, the last query being at the last key.   -> (queries, keys) bool"""
     query_place = ops.arange(keys - queries, keys, device=device)
-    return ops.arange(keys, device=device) <= ops.expand_dims(query_place, axis=1)
+    return ops.less_equal(ops.arange(keys, device=device), ops.expand_dims(query_place, axis=1))
 
 
 class Block(nn.Module):

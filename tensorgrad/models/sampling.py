@@ -42,7 +42,7 @@ def next_tokens(
     if top_p is not None:
         kept = kept & (ops.cumulative_sum(p, axis=-1) - p < top_p)
     if top_k is not None:
-        kept = kept & (ops.arange(p.shape[-1], device=p.device) < top_k)
+        kept = kept & ops.less(ops.arange(p.shape[-1], device=p.device), top_k)
     shares = ops.cumulative_sum(ops.where(kept, p, 0.0), axis=-1)
     below = ops.count_nonzero(shares <= ops.expand_dims(u, axis=1) * shares[:, -1:], axis=-1, keepdims=True)
     # Rounded up, u times the whole may be the whole: the last that is left is then meant, not the one after it.

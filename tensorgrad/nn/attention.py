@@ -225,7 +225,8 @@ def _each(change: Callable[[Any], Any], query: Any, key: Any, value: Any) -> tup
 
 def causal_bias(queries: int, keys: int, like: Any) -> Any:
     """Minus infinity where a key comes after the query, else 0.   -> (l, s)"""
-    later = ops.arange(keys, device=like.device) > ops.expand_dims(ops.arange(queries, device=like.device), axis=1)
+    query_place = ops.expand_dims(ops.arange(queries, device=like.device), axis=1)
+    later = ops.greater(ops.arange(keys, device=like.device), query_place)
     return ops.where(later, -inf, zeros((), dtype=like.dtype, device=like.device))
 
 

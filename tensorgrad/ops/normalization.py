@@ -450,8 +450,9 @@ def local_response_norm(x: Any, size: int, alpha: float = 1e-4, beta: float = 0.
         raise ValueError(f"local_response_norm: size is {size}; expected at least 1 channel")
     c = x.shape[1]
     places = arange(c, device=device_of(x))
-    steps = expand_dims(places, axis=0) - expand_dims(places, axis=1)  # from the row's channel to the column's
-    near = astype((steps >= -(size // 2)) & (steps <= (size - 1) // 2), x.dtype)
+    with beside(places):
+        steps = expand_dims(places, axis=0) - expand_dims(places, axis=1)  # from the row's channel to the column's
+        near = astype((steps >= -(size // 2)) & (steps <= (size - 1) // 2), x.dtype)
     squares = reshape(x * x, (x.shape[0], c, prod(x.shape[2:])))
     windows = reshape(matmul(near, squares), tuple(x.shape))
     return x / (windows * (alpha / size) + k) ** beta

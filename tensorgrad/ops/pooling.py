@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array
+from tensorgrad.backend import Array, beside
 from tensorgrad.ops.arrays import arange, device_of, isdtype
 from tensorgrad.ops.elementwise import asarray, clip
 from tensorgrad.ops.indexing import array_of, wrapped_as
@@ -324,15 +324,16 @@ def loser(x: Any, sign: int) -> float:
 def _places(best: Any, sizes: Sizes, kernel: Sizes, strides: Sizes, pads: Pads, dilations: Sizes) -> Any:
     """Places within the kernel as places within the plane, row by row.   (n, c, h', ..) int -> (n, c, h', ..) int"""
     flat, step = 0, 1
-    for axis in range(len(sizes) - 1, -1, -1):
-        k = best % kernel[axis]
-        best = best // kernel[axis]
-        count = best.shape[2 + axis]
-        starts = arange(count, device=device_of(best)) * strides[axis] - pads[axis][0]
-        starts = reshape(starts, (count, *[1] * (len(sizes) - 1 - axis)))
-        # Where a window holds nothing above minus infinity the first of equals may be its padding.
-        flat = flat + clip(starts + k * dilations[axis], 0, sizes[axis] - 1) * step
-        step *= sizes[axis]
+    with beside(array_of(best)):
+        for axis in range(len(sizes) - 1, -1, -1):
+            k = best % kernel[axis]
+            best = best // kernel[axis]
+            count = best.shape[2 + axis]
+            starts = arange(count, device=device_of(best)) * strides[axis] - pads[axis][0]
+            starts = reshape(starts, (count, *[1] * (len(sizes) - 1 - axis)))
+            # Where a window holds nothing above minus infinity the first of equals may be its padding.
+            flat = flat + clip(starts + k * dilations[axis], 0, sizes[axis] - 1) * step
+            step *= sizes[axis]
     return flat
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from tensorgrad.ops.arithmetic import add, multiply
 from tensorgrad.ops.arrays import arange, device_of, zeros
 from tensorgrad.ops.indexing import array_of, check_range, setitem
 from tensorgrad.ops.shape import reshape
@@ -89,7 +90,7 @@ def _max_unpool(
     planes, area = prod(x.shape[:2]), prod(sizes)
     places = array_of(indices)
     check_range(places, area, what)
-    starts = reshape(arange(planes, device=device_of(x)) * area, (planes, 1))
-    key = reshape(starts + reshape(places, (planes, prod(x.shape[2:]))), (-1,))
+    starts = reshape(multiply(arange(planes, device=device_of(x)), area), (planes, 1))
+    key = reshape(add(starts, reshape(places, (planes, prod(x.shape[2:])))), (-1,))
     empty = zeros((planes * area,), dtype=x.dtype, device=device_of(x))
     return reshape(setitem(empty, reshape(x, (-1,)), (key,)), (*x.shape[:2], *sizes))
