@@ -231,6 +231,15 @@ def test_a_mention_of_the_gpu_library_is_noticed() -> None:
     assert names_the_gpu_library("# on CuPy this is slow")
 
 
+OF_THE_BACKEND = re.compile(r"thread|buffer|worker|\bblas\b", re.IGNORECASE)
+
+
+@pytest.mark.parametrize("path", [each for each in SOURCES if "ops" in each.parts], ids=module_name)
+def test_no_op_mentions_threads_or_buffers(path: Path) -> None:
+    """An op says what, the backend decides how."""
+    assert OF_THE_BACKEND.findall(path.read_text()) == []
+
+
 def test_importing_the_package_stays_light() -> None:
     code = "import sys, tensorgrad; print(*sorted({name.split('.')[0] for name in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

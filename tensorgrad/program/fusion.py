@@ -143,6 +143,11 @@ def can_fuse(node: Node) -> bool:
     return bool(dtypes) and is_fusible(name, dtypes, node.dtype)
 
 
+def _read_by(node: Node) -> list[Node]:
+    """The lines that a line takes, and those that these only broadcast."""
+    return [each for taken in node.takes() for each in (taken, unbroadcast(taken))]
+
+
 def fused(nodes: list[Node], outputs: Iterable[Node]) -> list[Node | Run]:
     """The lines of a program in an order in which they can run, those that go together as one."""
     order: list[Node | Run] = []
@@ -150,9 +155,8 @@ def fused(nodes: list[Node], outputs: Iterable[Node]) -> list[Node | Run]:
     run_of: dict[int, Run] = {}
     takers: dict[int, set[int]] = {node.place: {-1} for node in outputs}  # by the places of those who take
     for node in nodes:
-        for taken in node.takes():
-            for each in (taken, unbroadcast(taken)):
-                takers.setdefault(each.place, set()).add(node.place)
+        for each in _read_by(node):
+            takers.setdefault(each.place, set()).add(node.place)
 
     def close(run: Run) -> None:
         if open_runs.get(run.shape) is run:
@@ -161,11 +165,9 @@ def fused(nodes: list[Node], outputs: Iterable[Node]) -> list[Node | Run]:
 
     for node in nodes:
         own = open_runs.get(node.shape) if can_fuse(node) else None  # type: ignore[arg-type]
-        for taken in node.takes():
-            for each in (taken, unbroadcast(taken)):
-                run = run_of.get(each.place)
-                if run is not None and run is not own:
-                    close(run)
+        for run in [run_of[each.place] for each in _read_by(node) if each.place in run_of]:
+            if run is not own:
+                close(run)
         if not can_fuse(node):
             order.append(node)
             continue

@@ -64,28 +64,26 @@ class Labels:
         A mask that a gradient needs, for one, is made anew from what is kept anyway, and not kept beside it.
         """
         users = _users(nodes)
-
-        def is_kept(node: Node, label: Label, but: Node) -> bool:
-            """Whether others than one line need a value when its loop has ended."""
-            stages = [self._when(user, label.stage) for user in users[node.place] if user is not but]
-            return any(stage > label.stage for stage in stages)
-
         for node in reversed(nodes):
-            label = self.of[node.place]
-            if label.kind != "R" or not is_elementwise(node) or node.place not in users:
-                continue
-            if any(self.of[user.place].kind == "C" for user in users[node.place]):
-                continue
-            first = min([self.of[user.place].stage for user in users[node.place]])
-            own = {taken.place: taken for taken in node.takes()}.values()
-            operands = [(each, self.of[each.place]) for each in own if self.of[each.place].kind in "RT"]
-            if first <= label.stage or any(each.kind == "T" for _, each in operands):
-                continue
-            more = sum(
-                [_bytes(each) for each, other in operands if other.stage < first and not is_kept(each, other, node)]
-            )
-            if more < _bytes(node):
-                self.of[node.place] = label._replace(stage=first)
+            label, takers = self.of[node.place], users.get(node.place, [])
+            if label.kind == "R" and is_elementwise(node) and takers:
+                first = min([self.of[user.place].stage for user in takers])
+                if first > label.stage and self._may_wait(node, first, users):
+                    self.of[node.place] = label._replace(stage=first)
+
+    def _may_wait(self, node: Node, first: int, users: dict[int, list[Node]]) -> bool:
+        """Whether less is kept between loops where a line is one of the loop `first`."""
+        operands = list({taken.place: taken for taken in node.takes()}.values())
+        whole = any(self.of[user.place].kind == "C" for user in users[node.place])
+        if whole or any(self.of[each.place].kind == "T" for each in operands):
+            return False
+        rows = [each for each in operands if self.of[each.place].kind == "R" and self.of[each.place].stage < first]
+        return sum([_bytes(each) for each in rows if not self._is_kept(each, node, users)]) < _bytes(node)
+
+    def _is_kept(self, node: Node, but: Node, users: dict[int, list[Node]]) -> bool:
+        """Whether others than one line need a value when its loop has ended."""
+        stage = self.of[node.place].stage
+        return any(self._when(user, stage) > stage for user in users[node.place] if user is not but)
 
     def _when(self, node: Node, stage: int) -> int:
         """The loop a line runs in; for what is computed whole, one after this."""

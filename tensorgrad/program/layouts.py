@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend.cpu import buffers
+from tensorgrad.backend.cpu.memory_order import axes_side_by_side, back
 
 Layout = tuple[int, ...] | None
 
@@ -19,8 +20,7 @@ def layout_of(array: Any) -> Layout:
     """
     if array.ndim < 2 or array.flags.c_contiguous:
         return None
-    axes = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    return axes if array.transpose(axes).flags.c_contiguous else None
+    return axes_side_by_side(array)
 
 
 def empty(shape: Any, dtype: Any, layout: Layout, shelved: bool = False) -> Any:
@@ -39,8 +39,7 @@ def laid_out(array: Any, shape: Any, layout: Layout) -> Any:
     """A view of an array in C's order as one of this shape that lies so."""
     if layout is None:
         return array.reshape(shape)
-    back = sorted(range(len(layout)), key=layout.__getitem__)
-    return array.reshape([shape[axis] for axis in layout]).transpose(back)
+    return array.reshape([shape[axis] for axis in layout]).transpose(back(layout))
 
 
 __all__ = ["Layout", "empty", "laid_out", "layout_of"]

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend.cpu import buffers
+from tensorgrad.backend.cpu.memory_order import axes_side_by_side
 from tensorgrad.backend.cpu.workers import share
 
 LARGE = 1 << 18  # numbers in an array from which blocks pay
@@ -53,12 +54,6 @@ class Cut(NamedTuple):
         return found if self.axes is None else found.transpose(self.axes)
 
 
-def _order(array: Any) -> tuple[int, ...] | None:
-    """The axes from the outermost in memory to the innermost; None where numbers do not lie side by side."""
-    order = tuple(sorted(range(array.ndim), key=lambda axis: -array.strides[axis]))
-    return order if array.transpose(order).flags.c_contiguous else None
-
-
 def _cut(operands: Sequence[Any]) -> Cut | None:
     """The cut of operands into blocks, None where they are not so simple."""
     largest = None
@@ -71,7 +66,7 @@ def _cut(operands: Sequence[Any]) -> Cut | None:
         return None
     if largest.flags.c_contiguous or not any(largest.strides):
         return _cut_in_order(operands, largest, None)
-    order = _order(largest)
+    order = axes_side_by_side(largest)
     if order is None:
         return None
     # Images whose channels lie last in memory, and other arrays whose axes were moved: as they lie.

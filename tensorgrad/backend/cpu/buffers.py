@@ -22,6 +22,8 @@ from weakref import getweakrefcount
 
 import numpy as np
 
+from tensorgrad.backend.cpu.memory_order import axes_in_memory, back
+
 Key = tuple[tuple[int, ...], Any]
 
 _WORTH = 1 << 18  # numbers of a result from which clearing its pages takes longer than asking a shelf
@@ -125,9 +127,9 @@ def room_like(x: Any, shape: tuple[int, ...], dtype: Any = None) -> Any:
     >>> room_like(np.ones((4, 3)).T, (6, 8)).strides
     (8, 48)
     """
-    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])
+    order = axes_in_memory(x)
     found = room(tuple([shape[axis] for axis in order]), x.dtype if dtype is None else dtype)
-    return found.transpose(sorted(range(x.ndim), key=lambda axis: order[axis]))
+    return found.transpose(back(order))
 
 
 def zeros(shape: tuple[int, ...], dtype: Any) -> Any:

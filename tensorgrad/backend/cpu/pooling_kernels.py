@@ -15,6 +15,7 @@ import numpy as np
 
 from tensorgrad.backend.cpu.buffers import room, room_like
 from tensorgrad.backend.cpu.convolution.patches import done
+from tensorgrad.backend.cpu.memory_order import axes_in_memory, back
 from tensorgrad.backend.cpu.window_kernels import Sizes, counts_of, reads
 from tensorgrad.backend.kernels import kernel
 
@@ -100,9 +101,9 @@ def _spread(xp: Any, y: Any, size: Sizes, kernel_size: Sizes, stride: Sizes, dil
 @kernel("attained_windows", "numpy")
 def _attained(xp: Any, x: Any, y: Any, kernel_size: Sizes, stride: Sizes, dilation: Sizes) -> Any:
     counts = y.shape[2:]
-    order = sorted(range(x.ndim), key=lambda axis: -x.strides[axis])  # from the outermost in memory
+    order = axes_in_memory(x)
     memory = room((prod(kernel_size), *[y.shape[axis] for axis in order]), np.bool_)
-    best = memory.transpose(0, *[1 + order.index(axis) for axis in range(x.ndim)])
+    best = memory.transpose(0, *[1 + axis for axis in back(order)])
 
     def work(images: slice) -> None:
         for number, place in enumerate(product(*map(range, kernel_size))):
