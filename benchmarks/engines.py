@@ -165,8 +165,11 @@ def _update(made: Update, wrap_step: Wrap) -> Subject:
 
 
 def host(x: Any) -> Any:
-    """A tensor's values as a NumPy array of their own."""
-    return np.array(x.detach().numpy())
+    """A tensor's values as a NumPy array of their own; PyTorch's of a GPU are brought, and its halves widened."""
+    x = x.detach()
+    if str(x.dtype) in ("torch.bfloat16", "torch.float16"):  # NumPy has no bfloat16 that PyTorch knows
+        x = x.float()
+    return np.array(x.cpu().numpy())
 
 
 # ── engines that differentiate functions ────────────────────────────────────────────────────────────────────

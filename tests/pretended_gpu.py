@@ -43,6 +43,7 @@ from tests.pretended_memory import (
     is_placed,
     memory_functions,
     placed,
+    pool,
     refuse_in_capture,
 )
 
@@ -58,6 +59,11 @@ class Device:
 
     def __init__(self, number: int | None = None) -> None:
         self.id = self.entered[-1] if number is None else number
+
+    compute_capability = "90"
+
+    def synchronize(self) -> None:
+        refuse_in_capture("synchronous API calls")
 
     def __repr__(self) -> str:
         return f"<CUDA Device {self.id}>"
@@ -246,7 +252,11 @@ def pretended() -> dict[str, ModuleType]:
         get_device_id=current,
         **memory_functions(),
         is_available=lambda: True,
-        runtime=SimpleNamespace(getDeviceCount=lambda: COUNT, runtimeGetVersion=lambda: 13020),
+        runtime=SimpleNamespace(
+            getDeviceCount=lambda: COUNT,
+            runtimeGetVersion=lambda: 13020,
+            getDeviceProperties=lambda number: {"name": b"a pretended GPU"},
+        ),
         nvrtc=SimpleNamespace(getVersion=lambda: (13, 2)),
         cublas=None,
         cusolver=None,
@@ -260,6 +270,7 @@ def pretended() -> dict[str, ModuleType]:
         array=_array,
         asnumpy=_to_host,
         from_dlpack=lambda x: lifted(np.from_dlpack(x)),
+        get_default_memory_pool=lambda: pool,
         where=_without_bfloat16(np.where),
     )
     cupyx = _Module("cupyx", np, empty_pinned=lambda shape, dtype: np.empty(shape, dtype))

@@ -11,6 +11,7 @@ import ctypes
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from time import perf_counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -36,6 +37,9 @@ class Pool:
     def __init__(self) -> None:
         self.given = 0  # how often it was asked
         self._blocks: dict[int, Any] = {}
+
+    def used_bytes(self) -> int:
+        return sum([ctypes.sizeof(each) for each in self._blocks.values()])
 
     def malloc(self, size: int) -> Pointer:
         assert not capturing(), "memory was allocated while a stream captures"
@@ -154,6 +158,27 @@ class Stream:
         return graph
 
 
+class Event:
+    """A mark, by the host's clock."""
+
+    def __init__(self, disable_timing: bool = False) -> None:
+        self.time = 0.0
+
+    def record(self, stream: Stream) -> None:
+        refuse_in_capture("marks")
+        self.time = perf_counter()
+
+
+class MemoryHook:
+    """Is told of what the library's pool gives."""
+
+    def __enter__(self) -> MemoryHook:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
 _streams = [Stream()]
 graphs: list[Graph] = []  # that were captured
 
@@ -226,4 +251,7 @@ def memory_functions() -> dict[str, Any]:
         "using_allocator": using_allocator,
         "PythonFunctionAllocator": PythonFunctionAllocator,
         "get_current_stream": lambda: _streams[-1],
+        "get_elapsed_time": lambda start, end: 1000 * (end.time - start.time),
+        "Event": Event,
+        "MemoryHook": MemoryHook,
     }

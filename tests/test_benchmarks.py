@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.cuda_on_cpu import cublas_on_cpu, on_cpu
+from tests.pretended_gpu import pretended_gpu, with_kernels
+
+__all__ = ["cublas_on_cpu", "on_cpu", "pretended_gpu", "with_kernels"]
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 TINY = {
     "overhead": ["--length", "2", "--rounds", "3", "--seconds", "0"],
@@ -173,7 +177,7 @@ def test_training_has_both_loops_and_refuses_to_time_different_steps(benchmark, 
 def on_gpu(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     monkeypatch.setitem(sys.modules, "torch", None)
-    for name in ("timing", "gpu", "engines", "registry"):
+    for name in ("timing", "gpu", "gpu_page", "engines", "registry"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return importlib.import_module("gpu")
 
@@ -204,8 +208,67 @@ def test_without_a_gpu_it_says_what_is_missing_and_measures_nothing(on_gpu, tmp_
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.numpy_only("the pretended GPU computes by NumPy")
+def test_the_benchmark_runs_on_a_gpu_that_is_pretended(on_gpu, with_kernels, tmp_path, monkeypatch):
+    """Every engine of ours, by the clock and the allocator of the device, and the table that is made of it."""
+    monkeypatch.setattr(on_gpu.timing, "RESULTS", tmp_path)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{on_gpu.gpu_page.BEGIN}\nold\n{on_gpu.gpu_page.END}\nafter\n")
+    write = on_gpu.gpu_page.write
+    monkeypatch.setattr(on_gpu.gpu_page, "write", lambda *given: write(*given, page))
+    engines = ["--engines", "tensorgrad", "tensorgrad-compiled"]
+    path = on_gpu.main(
+        ["W2-1024", "W11", "--tiny", "--rounds", "2", "--seconds", "0", "--folder", str(tmp_path), *engines]
+    )
+    result = json.loads(path.read_text())
+    assert result["machine"]["gpu"] == {"name": "a pretended GPU", "capability": [9, 0]}
+    told = {each["what"]: each["value"] for each in result["figures"]}
+    for name in ("W2-1024, float32", "W2-1024, bfloat16", "W11, float32", "W11, bfloat16"):
+        assert told[f"{name}, tensorgrad-compiled of tensorgrad"] > 0
+        assert told[f"{name}, peak of tensorgrad-compiled"] > 0
+    assert result["details"]["not measured"] == {}
+    assert result["details"]["CUDA graph"]["W2-1024, float32"] == "captured"
+    text = page.read_text()
+    assert text.startswith("before\n<!--")
+    assert text.endswith("-->\nafter\n")
+    assert "old" not in text
+    assert "a pretended GPU" in text
+    line = next(each for each in text.splitlines() if each.startswith("| W2-1024 | float32"))
+    assert "goal 1" in line
+    assert line.endswith("captured |")
+    assert "| W9 | bfloat16 | not run |" in text
+
+
+def test_the_page_says_of_each_workload_what_was_measured(on_gpu):
+    page = on_gpu.gpu_page
+    names = [each.name for each in on_gpu.WORKLOADS]
+    assert page.section(page.measured(), names, on_gpu.DTYPES) in page.PAGE.read_text()
+    asked = ["W2-1024", "W2-16384", "W3", "W4-3x3", "W5", "W5-768", "W7-gradient", "W8", "W9", "W11"]
+    assert set(asked) <= set(names)
+    lines = page.rows(None, names, on_gpu.DTYPES)
+    assert len(lines) == 2 * len(names)
+    assert all(page.NOWHERE in each for each in lines)
+    result = {
+        "figures": [
+            {"what": "W3, float32, torch", "value": 4.0, "goal": None, "verdict": ""},
+            {"what": "W3, float32, tensorgrad of torch", "value": 1.7, "goal": 1.5, "verdict": "missed"},
+            {"what": "W3, float32, peak of torch", "value": 10.0},
+            {"what": "W3, float32, peak of tensorgrad", "value": 5.0},
+        ],
+        "details": {"not measured": {"W3, float32": {"torch-compiled": "no compiler"}}, "CUDA graph": {}},
+    }
+    (line,) = page.rows(result, ["W3"], ["float32"])
+    assert line == (
+        "| W3 | float32 | 4 | 1.7, goal 1.5 **missed** |  |  |  | 0.5 |  torch-compiled was not measured: no compiler |"
+    )
+
+
 def test_steps_that_differ_are_not_compared(on_gpu):
     first = {"torch": {"loss": 1.0}, "tensorgrad": {"loss": 1.2}}
-    with pytest.raises(ValueError, match=r"differ from those of torch by 0\.2"):
+    with pytest.raises(ValueError, match=r"loss: it differs from that of torch by 0\.2"):
         on_gpu.compared(first, "tensorgrad", "bfloat16")
+    first = {"torch": {"gradient of w": 1.0}, "tensorgrad": {"gradient of w": 1.2}}
+    assert on_gpu.compared(first, "tensorgrad", "bfloat16") == pytest.approx(0.2)
+    with pytest.raises(ValueError, match="gradient of w"):
+        on_gpu.compared(first, "tensorgrad", "float32")
     assert on_gpu.compared({"torch": {"loss": 1.0}, "other": {"loss": 1.0}}, "other", "float32") == 0.0

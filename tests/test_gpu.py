@@ -516,3 +516,36 @@ def test_a_small_gpt_trained_by_our_kernels_is_the_one_trained_on_the_cpu(half, 
 
     np.testing.assert_allclose(losses("cuda:1"), losses("cpu"), rtol=1e-2 if half else 1e-4)
     assert set(with_kernels) >= {"gather", "add_runs", "add_heads", "weigh", "weigh_back", "normalize_rows"}
+
+
+@pytest.mark.numpy_only("the pretended GPU computes by NumPy")
+def test_scattering_and_picking_by_indices_of_a_gpu_waits_for_nothing(with_kernels, pretended_gpu, monkeypatch):
+    rng = np.random.default_rng(0)
+    x, ids, places = rng.normal(size=(6, 3)), np.array([0, 2, 2, 0, 1, 2]), rng.integers(0, 3, (6, 2))
+
+    def ways(device):
+        value = tg.asarray(x, device="cpu").to(device).requires_grad_()
+        segments, index = (tg.asarray(each, device="cpu").to(device) for each in (ids, places))
+        yield tg.segment_sum(value, segments, 4), value
+        yield tg.segment_mean(value, segments, 4), value
+        yield tg.segment_max(value, segments, 3), value
+        yield tg.scatter_add(value, 1, index, value * 2), value
+        yield tg.take_along_axis(value, index, axis=1), value
+        yield tg.nll_loss(tg.log_softmax(value), segments), value
+
+    expected = []
+    for found, value in ways("cpu"):
+        value.grad = None
+        (found**2).sum().backward()
+        expected += [found.detach().numpy(), value.grad.numpy()]
+    asked, waits, found_there = [], pretended_gpu.cupy.asnumpy, []
+    monkeypatch.setattr(pretended_gpu.cupy, "asnumpy", lambda array: asked.append(array.shape) or waits(array))
+    for found, value in ways("cuda"):
+        value.grad = None
+        (found**2).sum().backward()
+        found_there += [found.detach(), value.grad]
+    assert asked == []
+    for one, two in zip(found_there, expected, strict=True):
+        np.testing.assert_allclose(one.numpy(), two, rtol=1e-9)
+    with pytest.raises(IndexError, match="index 5 is out of bounds for an axis with size 4"):
+        tg.segment_sum(tg.ones(2, device="cuda"), tg.asarray([0, 5], device="cpu").to("cuda"), 4).numpy()

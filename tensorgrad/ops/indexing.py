@@ -185,7 +185,8 @@ def take_along_axis(xp: Any, x: Array, indices: Array, /, *, axis: int = -1) -> 
 
 
 def _take_along_dx(g: Array, indices: Array, axis: int, x_shape: Any) -> Array:
-    return add_at(g, grid_key(to_numpy(array_of(indices)), axis, x_shape), x_shape)
+    raw = array_of(indices)
+    return add_at(g, grid_key(raw if raises_later(raw) else to_numpy(raw), axis, x_shape), x_shape)
 
 
 def grid_key(indices: Any, axis: int, shape: Any) -> tuple[Any, ...]:
@@ -198,7 +199,7 @@ def grid_key(indices: Any, axis: int, shape: Any) -> tuple[Any, ...]:
         (np.arange(whole[place]) % max(shape[place], 1)).reshape([-1 if k == place else 1 for k in range(len(shape))])
         for place in range(len(shape))
     ]
-    key[axis] = np.broadcast_to(indices, whole)
+    key[axis] = indices if raises_later(indices) else np.broadcast_to(indices, whole)
     return tuple(key)
 
 

@@ -6,23 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, get_default_dtype, is_floating, move, to_numpy
+from tensorgrad.backend import Array, get_default_dtype, is_floating, move, raises_later, to_numpy
+from tensorgrad.backend.cuda import index_flag
 from tensorgrad.ops.arithmetic import divide
 from tensorgrad.ops.arrays import device_of
-from tensorgrad.ops.elementwise import astype, ones_like
+from tensorgrad.ops.elementwise import astype, maximum, ones_like
 from tensorgrad.ops.indexing import add_at, array_of, check_range, getitem, like, take
 from tensorgrad.ops.reduction import sum
-from tensorgrad.ops.shape import flatten, normal_axes
+from tensorgrad.ops.shape import flatten, normal_axes, reshape
 from tensorgrad.primitive import op
 from tensorgrad.tape import Traced, is_recording
 
 
 def _whole(index: Any, what: str, name: str) -> Any:
-    """The values of an index in host memory. Raises TypeError where they are no integers."""
+    """The values of an index, in host memory unless a GPU has them. Raises TypeError where they are no integers."""
     raw = array_of(index)
     if not hasattr(raw, "dtype") or raw.dtype.kind not in "iu":
         raise TypeError(f"{what}: {name} must be integers, got {getattr(raw, 'dtype', type(raw).__name__)}")
-    return to_numpy(raw)
+    return raw if raises_later(raw) else to_numpy(raw)
 
 
 def scatter_add(x: Any, axis: int, index: Any, src: Any, /) -> Any:
@@ -61,12 +62,16 @@ def scatter_add(x: Any, axis: int, index: Any, src: Any, /) -> Any:
 
 
 def _segments(x: Any, segment_ids: Any, num_segments: int | None, what: str) -> tuple[Any, int]:
-    """The number of the segment of each row, in host memory, and how many there are."""
+    """The number of the segment of each row, in host memory unless a GPU has them, and how many there are."""
     ids = _whole(segment_ids, what, "segment_ids")
     if ids.ndim != 1 or not len(x.shape) or x.shape[0] != ids.size:
         raise ValueError(
             f"{what}: x of shape {tuple(x.shape)} needs a segment number for each of its rows, got {ids.shape}"
         )
+    if num_segments is not None and raises_later(ids):
+        index_flag.note(ids, num_segments, lowest=0)
+        return ids, num_segments
+    ids = to_numpy(ids)
     if num_segments is None:
         num_segments = int(ids.max()) + 1 if ids.size else 0
     if ids.size and (ids.min() < 0 or ids.max() >= num_segments):
@@ -101,9 +106,11 @@ def segment_mean(x: Any, segment_ids: Any, num_segments: int | None = None) -> A
     """
     ids, num_segments = _segments(x, segment_ids, num_segments, "segment_mean")
     total = add_at(x, ids, (num_segments, *x.shape[1:]))
-    sizes = np.maximum(np.bincount(ids, minlength=num_segments), 1)
-    sizes = sizes.reshape((num_segments,) + (1,) * (len(x.shape) - 1))
-    return divide(total, move(sizes, device_of(x)))
+    if raises_later(ids):
+        sizes = maximum(add_at(ones_like(ids), ids, (num_segments,)), 1)
+    else:
+        sizes = move(np.maximum(np.bincount(ids, minlength=num_segments), 1), device_of(x))
+    return divide(total, reshape(sizes, (num_segments,) + (1,) * (len(x.shape) - 1)))
 
 
 def segment_max(x: Any, segment_ids: Any, num_segments: int | None = None) -> Any:
@@ -158,7 +165,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0) -> Any:
     >>> tg.bincount(tg.asarray([0, 2, 2]))
     Tensor([1, 0, 2])
     """
-    numbers = _whole(x, "bincount", "the numbers")
+    numbers = to_numpy(_whole(x, "bincount", "the numbers"))
     if numbers.ndim != 1 or (numbers.size and numbers.min() < 0):
         raise ValueError(
             f"bincount: expected a vector of integers from 0, got the shape {numbers.shape}"

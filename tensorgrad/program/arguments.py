@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.backend import is_bfloat16
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.guards import plain, tensor_key
 from tensorgrad.program.reach import is_value
@@ -33,7 +34,7 @@ def _key_of(part: Any, leaves: list[Any]) -> Any:
         leaves.append(part)
         return key
     if isinstance(part, np.ndarray):
-        if type(part) is not np.ndarray or part.dtype.kind not in "biufc":
+        if type(part) is not np.ndarray or (part.dtype.kind not in "biufc" and not is_bfloat16(part.dtype)):
             raise UntraceableError(f"an argument is a {type(part).__name__} of {part.dtype}")
         leaves.append(part)
         return ("array", part.shape, part.dtype)

@@ -31,6 +31,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tensorgrad.backend import is_bfloat16
 from tensorgrad.backend.cuda.programs import is_real
 from tensorgrad.definition import Op
 from tensorgrad.program.calls import UntraceableError
@@ -168,7 +169,7 @@ class Reach:
         if isinstance(thing, Traced):
             self._tensor(thing, path)
         elif is_real(thing):
-            if thing.dtype.kind not in "biufc":
+            if thing.dtype.kind not in "biufc" and not is_bfloat16(thing.dtype):
                 raise UntraceableError(f"{path} is an array of {thing.dtype}")
             self.arrays[id(thing)] = thing
         elif isinstance(thing, (TracedArray, Number, CodeType)) or is_value(thing):

@@ -522,3 +522,25 @@ def test_two_tensors_with_one_array_may_part() -> None:
     assert [step().tolist() for _ in range(2)] == [[3.0, 6.0]] * 2
     box["twin"] = tg.asarray([10.0, 20.0])
     assert [step().tolist() for _ in range(2)] == [[12.0, 24.0]] * 2
+
+
+def test_parameters_and_moments_in_bfloat16_are_compiled() -> None:
+    pytest.importorskip("ml_dtypes", reason="bfloat16 needs ml_dtypes")
+    ends = []
+    for compiled in (False, True):
+        weight = tg.asarray(np.linspace(-1, 1, 6), dtype="bfloat16").requires_grad_()
+        optimizer = tg.optim.Adam([weight], lr=0.1)
+
+        def step(weight: Any = weight, optimizer: Any = optimizer) -> Any:
+            optimizer.zero_grad()
+            loss = (weight * weight).sum()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        run = tg.compile(step) if compiled else step
+        for _ in range(4):
+            run()
+        ends.append(weight.tolist())
+    assert (run.reason, run.replays) == (None, 2)
+    assert ends[0] == ends[1]
