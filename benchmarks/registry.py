@@ -60,8 +60,8 @@ THE_LOCK = (
     "half."
 )
 SMALL = (
-    "Of 1.3 ms the products take 0.55, Adam, which waits for memory, 0.4, and a comparison of what the step can see with "
-    "what was traced, and the notes of what it wrote, 0.15."
+    "Of 1.3 ms the products take 0.55, Adam, which waits for memory, 0.4, and comparing what the step can see with "
+    "what was traced, and noting what it wrote, 0.15."
 )
 PRODUCTS = "Products by OpenBLAS are nine tenths of the step, eager and compiled alike."
 ALL_POINTS = (
