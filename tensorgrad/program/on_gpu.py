@@ -66,17 +66,14 @@ class Lines:
         with self.beside():
             self._numbers = self._empty((len(self._number_at),), np.dtype(np.float64))
             first = [self._line(each) for each in self._before]
-            calls = [(self._run(each) if isinstance(each, Run) else self._line(each), each) for each in self._behind]
-        all_calls = Calls([(call, line) for call, line in calls if call is not None], self.outputs, written)
-        if obstacle is None:
-            first += [copied(node) for node in others if node in all_calls.taken]
-        draws = [each for each in self._before if each.kind == "draw"]
-        self.replay = Replay(
-            [call for call in [*first, self._store] if call is not None],
-            all_calls,
-            [*[node for node, _ in recording.inputs], *draws],
-            obstacle,
-        )
+            lined = [(self._run(each) if isinstance(each, Run) else self._line(each), each) for each in self._behind]
+            calls = Calls([(call, line) for call, line in lined if call is not None], self.outputs, written)
+            if obstacle is None:
+                first += [copied(node) for node in others if node in calls.taken]
+            draws = [each for each in self._before if each.kind == "draw"]
+            fixed = [*[node for node, _ in recording.inputs], *draws]
+            before = [call for call in [*first, self._store] if call is not None]
+            self.replay = Replay(before, calls, fixed, obstacle)  # whose handle of cuBLAS is this device's
 
     def _written(self, recording: Any, lines: list[Any]) -> list[tuple[Node, Node]]:
         """(value, input) where a kernel's value is written into an array that was there before, and kept nowhere."""

@@ -1,6 +1,7 @@
 """CuPy: the way to its arrays and devices, and kernels as CUDA text."""
 
 from tensorgrad.backend.cuda import attention_kernels as attention_kernels
+from tensorgrad.backend.cuda import contraction_kernels as contraction_kernels
 from tensorgrad.backend.cuda import convolution_kernels as convolution_kernels
 from tensorgrad.backend.cuda import index_kernels as index_kernels
 from tensorgrad.backend.cuda import normalization_kernels as normalization_kernels

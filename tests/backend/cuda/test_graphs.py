@@ -71,3 +71,14 @@ def test_work_on_another_stream_waits_for_what_was_queued_on_the_last(pretended_
     with Stream() as second:
         assert graphs.in_order(first) is second
     assert (first.told, second.told) == (["record"], ["wait"])
+
+
+def test_the_names_that_are_asked_for_are_cupys() -> None:
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed")
+    for name in ("PythonFunctionAllocator", "using_allocator", "get_allocator", "alloc", "get_current_stream"):
+        assert callable(getattr(cupy.cuda, name)), name
+    for name in ("begin_capture", "end_capture", "record", "wait_event"):
+        assert callable(getattr(cupy.cuda.Stream, name)), name
+    assert callable(cupy.cuda.Graph.launch)
+    assert callable(cupy.cuda.MemoryPointer.__int__)
+    assert all(callable(getattr(cupy, name)) for name in ("concatenate", "expand_dims", "ascontiguousarray"))

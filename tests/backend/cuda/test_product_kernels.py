@@ -7,12 +7,26 @@ from tensorgrad import ops
 from tensorgrad.backend import NUMPY
 from tensorgrad.backend.cuda import product_kernels as cuda_product_kernels
 from tensorgrad.backend.cuda import settings as cuda_settings
+from tensorgrad.backend.cuda.cublas import asked_directly
 from tensorgrad.backend.cuda.product_kernels import accumulated, matmul, product
 from tests.cuda_on_cpu import as_dtype, cublas_on_cpu, poisoned
 
 __all__ = ["cublas_on_cpu"]
 
 XP = poisoned
+
+
+@pytest.mark.parametrize(
+    "shapes", [((4,), (4,)), ((4,), (4, 3)), ((2, 4), (4,)), ((4,), (5, 4, 3)), ((5, 2, 4), (4,))], ids=str
+)
+def test_vectors_are_asked_for_directly_too(shapes, cublas_on_cpu):
+    rng = np.random.default_rng(0)
+    x, y = (rng.normal(size=shape) for shape in shapes)
+    with asked_directly(object()):
+        found = matmul(XP, x, y, refused)
+    np.testing.assert_allclose(found, x @ y, rtol=1e-12)
+    assert found.shape == (x @ y).shape
+    assert len(cublas_on_cpu) == 1
 
 
 def refused(x1, x2):
