@@ -275,7 +275,8 @@ def run(workload: registry.Workload, dtype: str, settings: argparse.Namespace) -
     turns = {name: partial(turn, each.subject.step, settings.seconds, each.clock) for name, each in running.items()}
     taken = timing.interleave(turns, settings.rounds) if turns else {}
     step = getattr(running.get("tensorgrad-compiled"), "step", None)
-    graph = None if step is None else step.reason or step.not_captured or "captured"
+    on_gpu = step is not None and settings.device == "cuda"
+    graph = (step.reason or step.not_captured or "captured") if on_gpu else None
     return {"taken": taken, "peaks": peaks, "reasons": reasons, "apart": apart, "graph": graph}
 
 
@@ -354,7 +355,7 @@ def main(arguments: Sequence[str] | None = None) -> Path:
                 reasons[title] = found["reasons"]
     details = {"tf32": settings.tf32, "device": settings.device, "differences": apart, "not measured": reasons}
     path = timing.save("gpu", figures, details | {"CUDA graph": captured}, facts, settings.folder)
-    if settings.folder == timing.RESULTS:
+    if settings.folder == timing.RESULTS and settings.device == "cuda":
         gpu_page.write(json.loads(path.read_text()), [each.name for each in WORKLOADS], DTYPES)
     return path
 

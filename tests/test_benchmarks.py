@@ -193,6 +193,9 @@ def test_the_benchmark_for_a_gpu_can_be_tried_without_one(on_gpu, tmp_path, caps
         assert told[f"{name}, float32, tensorgrad-compiled of tensorgrad"]["goal"] == 1.0
         assert set(result["details"]["not measured"][f"{name}, float32"]) == {"torch", "torch-compiled"}
         assert result["details"]["differences"][f"{name}, float32"]["tensorgrad-compiled"] < 1e-3
+    assert result["details"]["CUDA graph"] == dict.fromkeys(
+        [f"{name}, float32" for name in ("W2-1024", "W4-3x3", "W11")]
+    )
     assert "W11, float32, torch: not measured. " in capsys.readouterr().out
 
 
