@@ -90,7 +90,7 @@ def test_blocks_are_long_where_the_update_is_compiled(kernels_of_every_size):
     assert adam_in_one_pass(*_given(5), (0.9, 0.99), 0.1, 1e-3)
     lengths = []
     for kind, attribute in ((tg.optim.Adam, True), (tg.optim.AdamW, True), (Own, False), (tg.optim.SGD, False)):
-        theta = tg.asarray(np.zeros(1 << 18, "f"), requires_grad=True, device="cpu")
+        theta = tg.asarray(np.zeros(1 << 19, "f"), requires_grad=True, device="cpu")
         optimizer = kind([theta], lr=0.1)
         assert optimizer.one_pass == attribute
         update = optimizer.update
@@ -99,10 +99,10 @@ def test_blocks_are_long_where_the_update_is_compiled(kernels_of_every_size):
             seen.append(block.size),
             update(block, *rest, **hyper),
         )
-        theta.grad = tg.asarray(np.ones(1 << 18, "f"), device="cpu")
+        theta.grad = tg.asarray(np.ones(1 << 19, "f"), device="cpu")
         optimizer.step()
         lengths.append(max(seen))
-    assert lengths == [1 << 18, 1 << 18, 1 << 17, 1 << 17]
+    assert lengths == [1 << 19, 1 << 19, 1 << 18, 1 << 18]
 
 
 def test_what_it_is_not_for():
