@@ -68,7 +68,7 @@ def _part_then_axes(node: Node, numbers: Any) -> list[Node]:
     """transpose(x, axes)[i] as the transpose of a part of x."""
     of, number = node.args[0], _number(node.args[1])
     axes = _axes(of)
-    if axes is None or number is None:
+    if not axes or number is None:
         return []
     x, first = of.args[0], axes[0]
     if not isinstance(x, Node) or first == 0:
@@ -110,7 +110,9 @@ def _stacked(node: Node, uses: Any) -> None:
 def _stacked_elsewhere(node: Node, uses: Any, numbers: Any) -> list[Node]:
     """transpose(stack(parts), axes) as the parts transposed, and stacked along the axis that theirs becomes."""
     axes, of = _axes(node), node.args[0]
-    if axes is None or axes[0] == 0 or not isinstance(of, Node) or of.function is not np.stack or uses[of.place] != 1:
+    if not axes or axes[0] == 0 or not isinstance(of, Node) or uses[of.place] != 1:
+        return []
+    if of.function is not np.stack or of.keywords != {"axis": 0}:
         return []
     order = tuple([each - 1 for each in axes if each])
     parts = [

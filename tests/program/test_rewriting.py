@@ -100,3 +100,12 @@ def test_parts_that_do_not_are_summed() -> None:
 
     assert np.stack not in checked(looked_at)
     assert np.stack not in checked(lambda trace, x: add_at(trace, x, (0,), (2, *x.shape)) + 1.0)
+
+
+def test_an_array_without_axes_and_what_is_stacked_along_another_axis_stay_as_they_are() -> None:
+    assert checked(lambda trace, x: trace.call(np.transpose, (x.sum(), ())))[-1] is np.transpose
+
+    def along_the_last(trace: Trace, x: Any) -> Any:
+        return trace.call(np.stack, ([x, trace.call(np.negative, (x,))],), {"axis": -1}).transpose(1, 0, 3, 2, 4)
+
+    assert checked(along_the_last)[-2:] == [np.stack, np.transpose]
