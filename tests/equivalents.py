@@ -83,13 +83,6 @@ EQUIVALENT: dict[tuple[str, str, str], str] = {
         "if False:",
     ): "where no place is named twice, all values stand",
     (
-        "indexing.grid_key",
-        "key = [(np.arange(whole[place]) % max(shape[place], 1)).reshape([-1 if k == place else 1 "
-        "for k in range(len(shape))]) for place in range(len(shape))]",
-        "key = [(np.arange(whole[place]) % max(shape[place], 1)).reshape([-2 if k == place else 1 "
-        "for k in range(len(shape))]) for place in range(len(shape))]",
-    ): "NumPy works out any negative length",
-    (
         "products._matmul_dx2",
         "if len(x2_shape) == 2 < len(x1.shape):",
         "if False:",

@@ -185,22 +185,19 @@ def take_along_axis(xp: Any, x: Array, indices: Array, /, *, axis: int = -1) -> 
 
 
 def _take_along_dx(g: Array, indices: Array, axis: int, x_shape: Any) -> Array:
-    raw = array_of(indices)
-    return add_at(g, grid_key(raw if raises_later(raw) else to_numpy(raw), axis, x_shape), x_shape)
+    return add_at(g, grid_key(array_of(indices), axis, x_shape), x_shape)
 
 
 def grid_key(indices: Any, axis: int, shape: Any) -> tuple[Any, ...]:
     """take_along_axis(x, indices) as an index: x[key]."""
     axis %= len(shape)
-    whole = tuple(
-        indices.shape[place] if place == axis else max(size, indices.shape[place]) for place, size in enumerate(shape)
-    )
-    key = [
-        (np.arange(whole[place]) % max(shape[place], 1)).reshape([-1 if k == place else 1 for k in range(len(shape))])
-        for place in range(len(shape))
-    ]
-    key[axis] = indices if raises_later(indices) else np.broadcast_to(indices, whole)
-    return tuple(key)
+
+    def along(place: int, size: int) -> Any:
+        """All places of another axis; where x has one and the indices have more, that one again and again."""
+        places = np.arange(max(size, indices.shape[place])) % max(size, 1)
+        return places.reshape([len(places) if k == place else 1 for k in range(len(shape))])
+
+    return tuple([indices if place == axis else along(place, size) for place, size in enumerate(shape)])
 
 
 take_along_axis.vjp(x=_take_along_dx)
