@@ -1,4 +1,4 @@
-"""Timing in turns: subjects A, B, C are timed A, B, C, A, B, C, ..., and compared round by round.
+"""Timing in turns: subjects A, B, C are timed A, B, C, C, B, A, ..., and compared round by round.
 
 A machine has slow moments that last longer than a step. Subjects timed in turns share them, so a ratio taken
 within a round holds where milliseconds do not. Each benchmark ends with one JSON file in `results/`, whose README
@@ -130,12 +130,15 @@ def turn(
 
 
 def interleave(turns: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> dict[str, Times]:
-    """Let each subject have its turn, one after the other, `rounds` times. A first round is not counted."""
+    """Let each subject have its turn, one after the other, `rounds` times. A first round is not counted.
+
+    Every other round goes the other way: what a subject finds in the caches is not always the same other's.
+    """
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in turns}
-    for _ in range(rounds + 1):
-        for name, take in turns.items():
+    for place in range(rounds + 1):
+        for name in list(turns)[:: -1 if place % 2 else 1]:
             time.sleep(REST)
-            taken[name].append(take())
+            taken[name].append(turns[name]())
     return {
         name: Times([median for median, _ in each[1:]], min(least for _, least in each[1:]))
         for name, each in taken.items()
