@@ -316,6 +316,15 @@ def test_two_leaves_that_get_the_same_values_get_arrays_of_their_own():
         assert y.grad.tolist() == [1.0, 1.0]
 
 
+@pytest.mark.numpy_only(reason="the flags of a NumPy array")
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1), (2, 1)])
+def test_gradients_may_be_written(shape):
+    x = tg.asarray(np.ones(shape), requires_grad=True)
+    (x.sum() * 2.0).backward()
+    assert x.grad.data.flags.writeable
+    assert x.grad.data.flags.c_contiguous
+
+
 @pytest.mark.numpy_only(reason="the base of a NumPy array")
 def test_a_gradient_that_is_a_view_is_handed_over_as_it_is_only_where_nobody_sees_its_memory():
     x = tg.asarray(np.ones((3, 2)), requires_grad=True)

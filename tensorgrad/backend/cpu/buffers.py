@@ -22,7 +22,7 @@ from weakref import getweakrefcount
 
 import numpy as np
 
-from tensorgrad.backend.cpu.memory_order import axes_in_memory, back
+from tensorgrad.backend.cpu.memory_order import axes_in_memory, axes_side_by_side, back
 
 Key = tuple[tuple[int, ...], Any]
 
@@ -164,9 +164,10 @@ _HELD_ALONE = _holders(np.empty(1)[:])
 
 
 def shares_nothing(array: Any) -> bool:
-    """Whether nobody else can see the memory that an array lies in.
+    """Whether nobody else can see the memory that an array lies in, and it may be written as an array of its own may.
 
-    It is the array's own, or that of an owner whom the array alone holds, and perhaps a shelf.
+    It is the array's own, or that of an owner whom the array alone holds, and perhaps a shelf; of a view that may be
+    written, its axes moved at most.
 
     >>> x = np.zeros((2, 3))
     >>> shares_nothing(x), shares_nothing(x.T), shares_nothing(np.zeros((2, 3)).T)
@@ -178,6 +179,8 @@ def shares_nothing(array: Any) -> bool:
     if not _COUNTS_TELL or type(array) is not np.ndarray or type(owner) is not np.ndarray:
         return False
     if owner.base is not None or owner.size != array.size or getweakrefcount(owner):
+        return False
+    if not array.flags.writeable or axes_side_by_side(array) is None:
         return False
     del owner
     return _holders(array) - is_on_shelf(array.base) == _HELD_ALONE

@@ -93,6 +93,12 @@ def test_a_view_shares_nothing_while_it_alone_holds_its_owner(make: Any, hold: A
     assert not shares_nothing(np.frombuffer(bytearray(8)))
 
 
+def test_a_view_that_may_not_be_written_or_runs_backwards_is_nobodys_own() -> None:
+    spread, backwards = np.broadcast_to(np.ones(()), (1,)), np.ones(3)[::-1]  # pytest holds what it shows of an assert
+    moved = np.ones((2, 3, 4)).transpose(2, 0, 1)
+    assert [shares_nothing(each) for each in (spread, backwards, moved)] == [False, False, True]
+
+
 def test_torch_sees_an_array_as_long_as_it_lives() -> None:
     torch = pytest.importorskip("torch")
     for hold in (torch.from_numpy, torch.from_dlpack, torch.utils.dlpack.from_dlpack):
