@@ -22,9 +22,7 @@ from tensorgrad.program.layouts import Layout, empty
 from tensorgrad.program.lifetimes import is_elementwise, reduced_by, ufunc_of
 from tensorgrad.program.traced import cast
 
-_BLOCK_BYTES = (
-    1 << 19
-)  # of the widest value in a block: measured best, or within 6 %, for elementwise chains and networks
+_BLOCK_BYTES = 1 << 19  # of the widest value in a block: best, or within 6 %, for elementwise chains and networks
 _WIDE_BYTES = 1 << 22  # the same, where lines call kernels and none multiplies: these are many short calls for few rows
 _LEAST_PIECES = 4  # where there are many short calls
 _PIECES = 16  # that rows are cut into, each with sums of its own

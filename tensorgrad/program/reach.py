@@ -54,21 +54,9 @@ _PURE = {"math", "cmath", "numpy", "functools", "itertools", "operator", "collec
          "einops", "dataclasses", "builtins", "contextlib", "copy", "enum", "_operator", "_functools",
          "warnings"}  # fmt: skip
 _EFFECTS = {"print", "open", "input", "exec", "eval", "breakpoint", "__import__", "globals"}
-_OF_FILES = {
-    *(
-        "exists",
-        "is_file",
-        "is_dir",
-        "read_text",
-        "read_bytes",
-        "write_text",
-        "write_bytes",
-        "iterdir",
-        "rglob",
-        "stat",
-    ),
-    *("unlink", "mkdir", "rmdir", "touch"),
-}  # methods of a path that look at the disk, or change it
+# Methods of a path that look at the disk, or change it.
+_OF_FILES = {"exists", "is_dir", "is_file", "iterdir", "mkdir", "read_bytes", "read_text", "rglob", "rmdir", "stat",
+             "touch", "unlink", "write_bytes", "write_text"}  # fmt: skip
 NOTES = {"_scopes", "_blocks"}  # what modules and optimizers note for themselves: names, and what lies where
 _USERS = {"recipes", "models", "train"}  # rooms of this package whose code is read as a user's
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType, np.ufunc, staticmethod, classmethod, property,

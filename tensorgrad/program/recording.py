@@ -52,8 +52,7 @@ class Recording:
         self._dry, self._whole_kernels = dry, whole_kernels
         self.drawn: dict[int, Any] = {}  # what was drawn, by the place of the line
         self.guards = Guards(reach)
-        self.trace = Trace(by_shadows)
-        self.trace.is_queued = is_queued
+        self.trace = Trace(by_shadows, is_queued)
         self.inputs: list[tuple[Node, Source]] = []
         self.givens: list[tuple[Node, Holder, Any, int | None]] = []
         self.changes: list[Change] = []

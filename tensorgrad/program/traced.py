@@ -371,8 +371,8 @@ class Trace:
 
     namespace: Any = None
 
-    def __init__(self, by_shadows: bool | None = False) -> None:
-        self.is_queued = False
+    def __init__(self, by_shadows: bool | None = False, is_queued: bool = False) -> None:
+        self.is_queued = is_queued
         self.nodes: list[Node] = []
         self.raised: str | None = None  # what raised an error that the step might catch
         self.put_off: list[Any] = []  # updates that have to be made when all has ended well
