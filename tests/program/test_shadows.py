@@ -27,9 +27,9 @@ def heavy(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     ways: list[bool] = []
     real = traced.Trace.__init__
 
-    def init(self: Any, by_shadows: bool | None = False) -> None:
+    def init(self: Any, by_shadows: bool | None = False, is_queued: bool = False) -> None:
         ways.append(by_shadows)  # type: ignore[arg-type]
-        real(self, by_shadows)
+        real(self, by_shadows, is_queued)
 
     monkeypatch.setattr(traced.Trace, "__init__", init)
     monkeypatch.setattr(traced, "LEAST", 8)
