@@ -11,6 +11,7 @@ modes with one seed of 0 to 4 and 8 with the others.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from math import pi
@@ -135,8 +136,8 @@ class Contest:
         ]
         self.count = 0
 
-    def __call__(self, model: GAN, batch: Any) -> dict[str, float]:
-        """One update of each. Returns both losses, and the penalty where it was taken."""
+    def __call__(self, model: GAN, batch: Any) -> dict[str, Any]:
+        """One update of each. Returns both losses, and the penalty where it was taken, as tensors without a tape."""
         judge, maker = self.optimizers
         x = batch[0]
         penalised = self.gamma > 0 and self.count % self.every == 0
@@ -146,10 +147,10 @@ class Contest:
         fake = model.generator(self.rng.standard_normal((len(x), self.noise)))
         real = model.discriminator(x)
         loss = discriminator_loss(real, model.discriminator(fake.detach()))
-        figures = {"discriminator_loss": float(loss.detach())}
+        figures = {"discriminator_loss": loss.detach()}
         if penalised:
             penalty = r1_penalty(real, x)
-            figures["penalty"] = float(penalty.detach())
+            figures["penalty"] = penalty.detach()
             loss = loss + (self.every * self.gamma / 2) * penalty
         loss.backward()
         judge.step()
@@ -160,7 +161,11 @@ class Contest:
         model.discriminator.requires_grad_(True)
         for each in self.optimizers:
             each.zero_grad()
-        return {"generator_loss": float(loss.detach()), **figures}
+        return {"generator_loss": loss.detach(), **figures}
+
+    def changing_numbers(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """The count of batches, for a program to read at each call as it reads those of optimizers."""
+        yield self.__dict__, "count"
 
     def state_dict(self) -> dict[str, Any]:
         """Both optimizers, and how many batches there were."""

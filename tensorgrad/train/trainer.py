@@ -57,8 +57,9 @@ class Trainer:
     precision: "float16" or "bfloat16", in which the loss and the outputs are computed under `tensorgrad.autocast`; for
     float16 with a `GradScaler`, the trainer's `scaler`, which checkpoints keep. In a loop of your own, the region is
     yours to write.
-    compile: let `fit` run a batch's loss with its sweep, and the optimizer's step, as programs; what cannot be one runs
-    eagerly, and a warning says why (see `tensorgrad.compile`).
+    compile: let `fit` run a batch's loss with its sweep, and the optimizer's step, as programs, or without an optimizer
+    the step with all its updates as one; what cannot be a program runs eagerly, and a warning says why (see
+    `tensorgrad.compile`).
 
     Attributes: step, epoch (optimizer steps and whole epochs so far), batches_used (of the epoch under way), history (a
     list of rows, dicts of figures), last_figures (of the last batch), learning_rate (of the last step), stopped (why
@@ -118,9 +119,10 @@ class Trainer:
         if self.scaler is not None:
             self.keep["grad_scaler"] = self.scaler
         self.swept = None
-        if compile and optimizer is not None:
-            self.swept = compiled(swept(self.step_function, model, self.scaler))
-            self.updates.step = compiled(step_of(optimizer))
+        if compile:
+            self.swept = compiled(swept(self.step_function, model, self.scaler, sweeps=optimizer is not None))
+            if optimizer is not None:
+                self.updates.step = compiled(step_of(optimizer))
         self.interrupts = Interrupts()
         self.resume_command: str | None = None
         self.step = self.epoch = 0

@@ -94,13 +94,14 @@ def figures_of(loss: Any) -> dict[str, Any]:
 
 
 def swept(
-    step: Callable[[Any, Any], Any], model: Any, scaler: GradScaler | None = None
+    step: Callable[[Any, Any], Any], model: Any, scaler: GradScaler | None = None, sweeps: bool = True
 ) -> Callable[[Any], dict[str, Any]]:
-    """A function of a batch that gives its figures, and adds its gradients."""
+    """A function of a batch that gives its figures, and adds its gradients unless the step itself makes the updates."""
 
     def of_batch(batch: Any) -> dict[str, Any]:
         figures = figures_of(step(model, batch))
-        sweep(figures.get("loss"), scaler)
+        if sweeps:
+            sweep(figures.get("loss"), scaler)
         return {name: value.detach() if isinstance(value, Tensor) else value for name, value in figures.items()}
 
     return of_batch

@@ -1,10 +1,12 @@
 """The recipe `residual-vs-plain`: the row's numbers, and what the ways around a layer are for."""
 
+import numpy as np
 import pytest
 
 import tensorgrad as tg
+from tensorgrad.models.residual import KINDS, linear_stack
 from tensorgrad.random import Generator
-from tensorgrad.recipes.residual_vs_plain import RECIPE, Settings, norm, read_table, sweep
+from tensorgrad.recipes.residual_vs_plain import PRESETS, RECIPE, WIDTH, Settings, norm, read_table, sweep
 from tensorgrad.train.recipe import train_recipe
 from tests.recipes.extras import need_extras
 
@@ -24,6 +26,30 @@ def test_the_rows_ratios_come_out_and_pictures_are_left(tmp_path):
     table = read_table(folder / "gradients.csv")
     assert {len(norms) == depth for (_, depth), norms in table.items()} == {True}
     assert table["plain", 30][0] < 1e-3 * table["residual", 30][0]
+
+
+@pytest.mark.numpy_only(reason="programs are made of calls on ndarrays")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("depth", PRESETS["smoke"].depths)
+def test_compiled_gradients_are_the_eager_ones(kind, depth):
+    stack = linear_stack(kind, depth, WIDTH, Generator(0))
+    x = tg.asarray([[1.0, 2.0, 3.0]], requires_grad=True)
+
+    @tg.compile
+    def sweep():
+        stack(x).sum().backward()
+
+    leaves = [x, *stack.parameters()]
+    for run in (sweep.stands_for(), sweep, sweep, sweep):
+        for leaf in leaves:
+            leaf.grad = None
+        run()
+        found = [leaf.grad.numpy() for leaf in leaves]
+        if run is not sweep:
+            expected = found
+        for ours, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5 * abs(theirs).max())
+    assert sweep.replays > 0
 
 
 def test_norms_are_right_where_squares_are_no_numbers():
