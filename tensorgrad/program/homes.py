@@ -25,6 +25,8 @@ _HARMLESS = {
     operator.mul, operator.neg, operator.pos, operator.abs, item, np.shape,
 }  # fmt: skip
 
+_MADE = {np.zeros_like, np.ones_like, np.full_like}  # give an array of its own at each call
+
 
 def may_raise(node: Node) -> bool:
     """Whether a line may raise by its values, as an index does that is too large, or may find that they do not fit."""
@@ -94,7 +96,18 @@ def homes_of(recording: Recording, order: Order) -> dict[int, Node]:
         alone = sum(each is node for each in wanted) == 1
         if fits and alone and checked < order.start(node) and _is_free(node, target, order):
             homes[node.place] = target
+    for node in wanted:
+        made = updated_by(node)
+        if made is not None and made.function in _MADE and _is_only_for(node, made, wanted, order):
+            homes[node.place] = made
     return homes
+
+
+def _is_only_for(part: Node, made: Node, wanted: list[Node], order: Order) -> bool:
+    """Whether an array is made to be changed by an optimizer's step, as its moments are, and by nobody else."""
+    update, *others = [user for user, _ in order.uses(made)]
+    taken = [each for each in update.takes() if each is made]
+    return not others and update is part.args[0] and len(taken) == 1 and made not in wanted
 
 
 def _is_free(node: Node, target: Node, order: Order) -> bool:

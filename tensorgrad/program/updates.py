@@ -29,7 +29,7 @@ class Update:
     """A step over many parameters, as a function of their arrays, gradients and moments, and of numbers.
 
     Called, it gives new arrays: of the parameters, then of the moments, in the order in which they came. `in_place`
-    changes those that it is handed, which must be what the optimizer holds.
+    changes those that it is handed, which the optimizer holds, or will.
     """
 
     __name__ = "update"
@@ -61,10 +61,9 @@ class Update:
         return (*arrays, *moments)
 
     def change(self, arrays: Arrays, gradients: Arrays, moments: Arrays, numbers: Arrays) -> None:
-        """Change arrays of parameters, and moments, of which nobody else knows."""
+        """Change arrays of parameters, and moments, of which nobody else knows, and which have no gaps."""
         hypers, counts = self._filled(numbers)
-        left = iter(moments)
-        states: list[dict[str, Any]] = [{name: next(left) for name in names} for names in self._moments]
+        states = self._states_of(moments)
         for state, count in zip(states, counts, strict=True):
             state.update(count)
         self._step(Blocks(), arrays, gradients, states, hypers)
@@ -76,24 +75,34 @@ class Update:
     def in_place(self, arrays: Arrays, gradients: Arrays, moments: Arrays, numbers: Arrays) -> None:
         """Change the arrays of parameters, and the moments."""
         hypers, counts = self._filled(numbers)
-        held = all(map(operator.is_, moments, self._moments_in(self._states)))
-        plain = zip(arrays, gradients, self._states, self._moments, strict=True)
-        if not held or not all(itertools.starmap(fits, plain)):
+        held = self._holds(moments)  # not at a first step, which makes them
+        states = self._states if held else self._states_of(moments)
+        plain = zip(arrays, gradients, states, self._moments, strict=True)
+        if not all(itertools.starmap(fits, plain)):
             for array, changed in zip((*arrays, *moments), self(arrays, gradients, moments, numbers), strict=True):
                 np.copyto(array, changed)
             return
-        for state, count in zip(self._states, counts, strict=True):
+        for state, count in zip(states, counts, strict=True):
             state.update(count)
-        self._step(self._blocks, arrays, gradients, self._states, hypers)
-        self._bring_back(moments, self._states)
+        self._step(self._blocks if held else Blocks(), arrays, gradients, states, hypers)
+        self._bring_back(moments, states)
+
+    def _holds(self, moments: Arrays) -> bool:
+        """Whether these are the moments that the optimizer has."""
+        own = [state.get(name) for state, names in zip(self._states, self._moments, strict=True) for name in names]
+        return all(map(operator.is_, moments, own))
+
+    def _states_of(self, moments: Arrays) -> list[dict[str, Any]]:
+        left = iter(moments)
+        return [{name: next(left) for name in names} for names in self._moments]
 
     def _bring_back(self, moments: Arrays, states: list[Any]) -> None:
-        for moment, now in zip(moments, self._moments_in(states), strict=True):
-            if now is not moment:  # the blocks have put it together with others'
-                np.copyto(moment, now)
-
-    def _moments_in(self, states: list[Any]) -> list[Any]:
-        return [state[name] for state, names in zip(states, self._moments, strict=True) for name in names]
+        left = iter(moments)
+        for state, names in zip(states, self._moments, strict=True):
+            for name in names:
+                moment, now = next(left), state[name]
+                if now is not moment:  # the blocks have put it together with others'
+                    np.copyto(moment, now)
 
     def _filled(self, numbers: Arrays) -> tuple[list[Any], list[Any]]:
         """The settings and the counts of each parameter, with the numbers of this call."""

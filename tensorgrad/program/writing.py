@@ -109,11 +109,13 @@ class Writer:
         self.buffers: dict[int, Any] = {}  # of lines whose value has an array of its own
         self.static: dict[int, Any] = {}  # of lines whose value is always in the same memory
         self.loose: set[int] = set()  # lines whose value is another array in each call, to be let go of
-        self.expiring: dict[int, list[int]] = {}
-        for place, end in self.last.items():
-            self.expiring.setdefault(end, []).append(place)
         self.part_of = {node.place: node.args[0] for node in self.nodes if updated_by(node) is not None}
         self.homes = homes_of(recording, Order(self.nodes, self.position, self.loop_of, self.last))
+        lasting = {home.place for home in self.homes.values()}
+        self.expiring: dict[int, list[int]] = {}
+        for place, end in self.last.items():
+            if place not in lasting:
+                self.expiring.setdefault(end, []).append(place)
 
     def _whole(self) -> set[int]:
         """Lines of loops whose values somebody outside of the loop needs, with all their rows."""

@@ -10,6 +10,7 @@ import pytest
 
 import tensorgrad as tg
 from tensorgrad import optim
+from tensorgrad.program import shadows, traced
 from tensorgrad.program.updates import Update
 from tests.program.test_writing import written
 
@@ -75,6 +76,30 @@ def test_a_step_is_one_line_and_in_place() -> None:
     assert sum(".in_place(" in line for line in writer.lines) == 1
     assert callable(program)
     assert update.function.__name__ == "update"
+
+
+def test_a_first_step_changes_the_moments_that_it_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    step, weights, _ = world(KINDS["adamw"])
+    writer, _ = written(step, tg.ones(()))
+    assert len(writer.homes) == len(weights) * 4
+    assert sum(".in_place(" in line for line in writer.lines) == 1
+
+    monkeypatch.setattr(traced, "LEAST", 8)  # so that the first step runs as a program
+    monkeypatch.setattr(shadows, "LEAST", 8)
+    monkeypatch.setattr(traced, "ENOUGH", 8)
+    monkeypatch.setattr(Update, "__call__", None)  # no copies
+    (eager, expected, one), (step, found, two) = world(KINDS["adamw"]), world(KINDS["adamw"])
+    compiled = tg.compile(step)
+    for call in range(3):
+        x = tg.full((), 0.5 + call)
+        assert compiled(x).item() == pytest.approx(eager(x).item(), rel=1e-6)
+        for mine, theirs in zip(found, expected, strict=True):
+            np.testing.assert_allclose(mine.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
+    states = two.state_dict()["state"], one.state_dict()["state"]
+    for place, kept in states[1].items():
+        for key, value in kept.items():
+            np.testing.assert_allclose(np.asarray(states[0][place][key]), np.asarray(value), rtol=1e-4, atol=1e-5)
+    assert (compiled.traces, compiled.replays) == (2, 1)
 
 
 def test_what_comes_before_a_check_is_put_aside() -> None:
