@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dis import opmap
+from functools import partial
 from types import FrameType
 from typing import Any
 from weakref import ref
@@ -109,12 +110,23 @@ _latest = [0]
 
 def note_write(array: Any) -> int:
     """Remember that an array was written in place, for the tapes that keep it or a view of it. Returns the time."""
-    memory = memory_of(array)
-    key, when = id(memory), tick()
-    known = _written.get(key)
-    _written[key] = (known[0] if known is not None else ref(memory, lambda _: _written.pop(key, None)), when)
-    _latest[0] = when
+    return note_writes((array,))
+
+
+def note_writes(arrays: Iterable[Any]) -> int:
+    """The same of several arrays at one time."""
+    when = _latest[0] = tick()
+    for array in arrays:
+        memory = array if type(array) is np.ndarray and array.base is None else memory_of(array)
+        key = id(memory)
+        known = _written.get(key)
+        _written[key] = (known[0] if known is not None else ref(memory, partial(_forget, key)), when)
     return when
+
+
+def _forget(key: int, _: Any) -> None:
+    """What was noted of memory that is no more."""
+    _written.pop(key, None)
 
 
 def latest_write() -> int:

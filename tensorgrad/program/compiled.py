@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from operator import call, is_
 from typing import Any
 from weakref import ref
 
@@ -18,7 +19,7 @@ from tensorgrad.backend.cuda.programs import is_on_gpu, kept_whole
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
-from tensorgrad.program.effects import Source, apply, built
+from tensorgrad.program.effects import Source, assign, built, write
 from tensorgrad.program.fusion import OF_ONE_FUNCTION
 from tensorgrad.program.guards import Guards
 from tensorgrad.program.on_gpu import Lines, gpu_of, share_memory
@@ -47,8 +48,16 @@ class Program:
         self._leaves: list[Any] = []
         self._sources = [source for _, source in recording.inputs]
         self._givens = [(holder, key, place) for _, holder, key, place in recording.givens]
-        self._changes, self._template = recording.changes, recording.template
-        self._written = [change.target for change in recording.changes if change.kind == "write"]
+        self._changes = [change for change in recording.changes if change.kind != "write"]
+        self._template = recording.template
+        self._arrays: list[Any] = []  # of this call, in the order of the sources
+        self._number_of = {id(source): number for number, source in enumerate(self._sources)}
+        self._held = [number for number, source in enumerate(self._sources) if source.kind != "argument"]
+        self._argued = [number for number, source in enumerate(self._sources) if source.kind == "argument"]
+        writes = [change for change in recording.changes if change.kind == "write"]
+        self._written = [self._number_of[id(change.target)] for change in writes]
+        self._written_values = [change.what for change in writes]
+        self._written_tensors = [change.target for change in writes if change.target.kind == "tensor"]
         self._alike = recording.alike
         self._apart: list[ref[Any]] = []  # arrays that were found to be apart ...
         self._memories: set[int] = set()  # ... and the memory of those that are written
@@ -62,6 +71,7 @@ class Program:
 
     def _hand_out(self, outputs: list[Node]) -> None:
         self._place = {node: place for place, node in enumerate(outputs)}
+        self._writing = [self._place[node] for node in self._written_values]
         # Arrays that stay what they are: each call hands out copies, which belong to whoever gets them.
         self._constants = [place for place, node in enumerate(outputs) if node.kind == "constant"]
 
@@ -73,23 +83,27 @@ class Program:
         if self._alike != alike(leaves, self.guards.tensors, self.guards.arrays):
             return "other tensors, or arrays, are one and the same"
         self._leaves = leaves
+        behind = {
+            "tensor": [each.data for each in self.guards.tensors],
+            "array": self.guards.arrays,
+            "argument": [leaf.data if isinstance(leaf, Traced) else leaf for leaf in leaves],
+        }
+        self._arrays = [behind[source.kind][source.number] for source in self._sources]
         return self._check_memory()
 
     def _check_memory(self) -> str | None:
         """Whether what is written into is writable, and nobody else's memory."""
         if not self._written:
             return None
-        written = [self._array_at(source) for source in self._written]
-        if not all(array.flags.writeable for array in written) or not self._are_apart(written):
+        written = [self._arrays[place] for place in self._written]
+        if not all([array.flags.writeable for array in written]) or not self._are_apart(written):
             return "an array that is written into shares its memory with another, or is read-only"
         return None
 
     def _are_apart(self, written: list[Any]) -> bool:
-        held = [self._array_at(source) for source in self._sources if source.kind != "argument"]
-        given = [self._array_at(source) for source in self._sources if source.kind == "argument"]
-        known = len(held) == len(self._apart) and all(
-            one is other() for one, other in zip(held, self._apart, strict=True)
-        )
+        held = [self._arrays[place] for place in self._held]
+        given = [self._arrays[place] for place in self._argued]
+        known = len(held) == len(self._apart) and all(map(is_, held, map(call, self._apart)))
         if known and not any(id(memory_of(array)) in self._memories for array in given):
             return True
         shared = overlapping(held + given)
@@ -103,10 +117,7 @@ class Program:
         return self._leaves[source.number] if source.kind == "argument" else self.guards.tensors[source.number]
 
     def _array_at(self, source: Source) -> Any:
-        if source.kind == "array":
-            return self.guards.arrays[source.number]
-        thing = self._tensor_at(source)
-        return thing.data if isinstance(thing, Traced) else thing
+        return self._arrays[self._number_of[id(source)]]
 
     def run(self) -> Any:
         """The result of the call that was just found to fit. Raises MisfitError, having changed nothing."""
@@ -114,7 +125,7 @@ class Program:
             self._write(self._recording)
         states = [(generator, generator.get_state()) for generator in self._draws]
         try:
-            values = list(self._function(*[self._array_at(source) for source in self._sources], *self._numbers()))
+            values = list(self._function(*self._arrays, *self._numbers()))
         except Exception as error:  # an eager call shows what the step itself makes of it
             for generator, state in reversed(states):
                 generator.set_state(state)
@@ -125,7 +136,13 @@ class Program:
         def value_of(node: Node) -> Any:
             return settle(values[self._place[node]])
 
-        apply(self._changes, value_of, self._tensor_at, self._array_at)
+        if self._written:
+            write(
+                [self._arrays[place] for place in self._written],
+                [values[place] for place in self._writing],
+                [self._tensor_at(source) for source in self._written_tensors],
+            )
+        assign(self._changes, value_of, self._tensor_at, self._array_at)
         return built(self._template, value_of, self._tensor_at, self._array_at)
 
     def _numbers(self) -> list[Any]:
@@ -142,7 +159,7 @@ class Program:
 
     def forget(self) -> None:
         """Let go of what the last call was given."""
-        self._leaves = []
+        self._leaves, self._arrays = [], []
         self.guards.forget()
 
 
@@ -160,7 +177,7 @@ class GpuProgram(Program):
         self._recording = None
 
     def _check_memory(self) -> str | None:
-        if self._written and share_memory([self._array_at(source) for source in self._sources]):
+        if self._written and share_memory(self._arrays):
             return "an array that is written into shares its memory with another"
         return None
 

@@ -8,7 +8,7 @@ from typing import Any
 from tensorgrad.program.calls import Node
 from tensorgrad.program.reach import Holder
 from tensorgrad.tape import OUTSIDE, SWEPT, Leaf, Record, Sweep
-from tensorgrad.writes import note_write
+from tensorgrad.writes import note_writes
 
 GONE = object()  # in the place of an entry that is taken away
 
@@ -106,16 +106,29 @@ def nodes_of(template: Any) -> list[Node]:
 
 def apply(changes: list[Change], value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> None:
     """Make the changes of a call: values first, then what rests on them."""
-    for change in changes:
-        if change.kind == "write":
-            array, value = array_at(change.target), value_of(change.what)
-            if value is not array:
-                array[...] = value
-            when = note_write(array)
-            if change.target.kind == "tensor":
-                record = tensor_at(change.target).record
-                if type(record) is Leaf:
-                    record.changed = when
+    targets = [change.target for change in changes if change.kind == "write"]
+    write(
+        [array_at(target) for target in targets],
+        [value_of(change.what) for change in changes if change.kind == "write"],
+        [tensor_at(target) for target in targets if target.kind == "tensor"],
+    )
+    assign(changes, value_of, tensor_at, array_at)
+
+
+def write(arrays: list[Any], values: list[Any], tensors: list[Any]) -> None:
+    """Write values into arrays, but for those that are there already; leaves among the tensors note when."""
+    for array, value in zip(arrays, values, strict=True):
+        if value is not array:
+            array[...] = value
+    when = note_writes(arrays)
+    for tensor in tensors:
+        record = tensor.record
+        if type(record) is Leaf:
+            record.changed = when
+
+
+def assign(changes: list[Change], value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> None:
+    """Make the changes of a call that give a tensor another array, or set an entry."""
     for change in changes:
         if change.kind == "data":
             tensor_at(change.target).data = built(change.what, value_of, tensor_at, array_at)
@@ -140,4 +153,4 @@ def put(holder: Holder, key: Any, value: Any) -> None:
         holder.put(key, value)
 
 
-__all__ = ["GONE", "Change", "Given", "Made", "Source", "apply", "built", "nodes_of"]
+__all__ = ["GONE", "Change", "Given", "Made", "Source", "apply", "assign", "built", "nodes_of", "write"]

@@ -332,11 +332,13 @@ def overlapping(arrays: list[Any]) -> set[int]:
 
 def alike(leaves: list[Any], tensors: list[Any], arrays: list[Any]) -> Any:
     """Which of the arguments, and of what the step can see, are one and the same, or have one array."""
-    things = [*tensors, *arrays, *[leaf for leaf in leaves if isinstance(leaf, (Traced, np.ndarray))]]
-    behind = [thing.data if isinstance(thing, Traced) else thing for thing in things]
-    ids = [id(each) for each in behind]
+    given = [leaf for leaf in leaves if isinstance(leaf, (Traced, np.ndarray))]
+    behind = [each.data for each in tensors] + arrays
+    behind += [each.data if isinstance(each, Traced) else each for each in given]
+    ids = list(map(id, behind))
     if len(set(ids)) == len(ids):
         return None  # all apart
+    things = [*tensors, *arrays, *given]
     places: dict[int, int] = {}
     found = [
         (places.setdefault(id(each), place), places.setdefault(one, place))
