@@ -9,7 +9,7 @@ import numpy as np
 
 from tensorgrad.backend import is_bfloat16
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.guards import plain, tensor_key
+from tensorgrad.program.looks import plain, tensor_key
 from tensorgrad.program.reach import is_value
 from tensorgrad.tape import Traced
 

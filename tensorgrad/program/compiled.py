@@ -96,7 +96,7 @@ class Program:
         if not self._written:
             return None
         written = [self._arrays[place] for place in self._written]
-        if not all([array.flags.writeable for array in written]) or not self._are_apart(written):
+        if not all(array.flags.writeable for array in written) or not self._are_apart(written):
             return "an array that is written into shares its memory with another, or is read-only"
         return None
 

@@ -11,7 +11,8 @@ import pytest
 import tensorgrad as tg
 from tensorgrad import nn
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.guards import Guards, number_kind, same, tensor_key
+from tensorgrad.program.guards import Guards, number_kind, same
+from tensorgrad.program.looks import tensor_key
 from tensorgrad.program.reach import Reach
 
 pytestmark = pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")

@@ -226,9 +226,9 @@ class Blocks:
             with beside(members[0].array):
                 runs[key] = run = run if run is not None and run.takes(members) else _RunAway(members)
                 theta, g, state = run.block(0)
-                numbers = _applied(apply, theta, g, state, run.hyper)
+                answer = _applied(apply, theta, g, state, run.hyper)
                 run.put_back(theta)
-                run.finish(numbers)
+                run.finish(answer)
         self.away = runs
 
     def __getstate__(self) -> dict[str, Any]:
