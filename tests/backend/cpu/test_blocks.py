@@ -44,6 +44,7 @@ def blocks_of(function: Any, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return serial(run, pieces)
 
     monkeypatch.setattr(blocks, "share", share)
+    monkeypatch.setattr(blocks, "_SURELY", 0)
     function()
     monkeypatch.undo()
     return seen
@@ -153,6 +154,29 @@ def test_blocks_change_no_bit(operands: Any, function: Any) -> None:
 def test_which_operands_are_cut(operands: str, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     taken = OPERANDS[operands]()
     assert len(blocks_of(lambda: wide(lambda x1, x2: x1 + x2, *taken), monkeypatch)) == count
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1e-3])
+def test_of_a_few_blocks_the_first_tells_whether_another_thread_is_woken(
+    seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared: list[int] = []
+    clock = iter(range(100))
+
+    def share(run: Any, pieces: Any) -> Any:
+        shared.append(len(pieces))
+        return workers.share(run, pieces)
+
+    monkeypatch.setattr(blocks, "share", share)
+    monkeypatch.setattr(blocks, "perf_counter", lambda: next(clock) * seconds)
+    x = normal(SIZE)
+    expected = x + x
+    assert np.array_equal(wide(lambda x1, x2: x1 + x2, x, x), expected)
+    (found,) = blocks.rules_in_blocks([(lambda g, y: g + y, [x])], x, False) or []
+    assert np.array_equal(found, expected)
+    assert shared == ([3, 3] if seconds else [])
+    assert np.array_equal(wide(np.add, x, x), expected)  # a single ufunc never wakes one below a million numbers
+    assert len(shared) == (2 if seconds else 0)
 
 
 def test_a_function_that_is_not_elementwise_is_run_as_it_is() -> None:
