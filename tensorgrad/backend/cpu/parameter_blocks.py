@@ -367,13 +367,13 @@ class _RunAway(_Run):
 
 
 def _filled(members: list[Change]) -> list[list[Change]]:
-    """Members in lists of at most a block together."""
+    """Members in lists of at most half a block together, for each thread has room for two of that size."""
     lists: list[list[Change]] = []
     room = 0
     for change in members:
         if not lists or change.array.nbytes > room:
             lists.append([])
-            room = BLOCK_BYTES
+            room = BLOCK_BYTES // 2
         lists[-1].append(change)
         room -= change.array.nbytes
     return lists

@@ -25,14 +25,21 @@ def _in_order(length: int, reverse: bool) -> range:
     return range(length - 1, -1, -1) if reverse else range(length)
 
 
+def _copied(x: Any) -> Any:
+    """A copy in memory that was used before: pages of six megabytes, touched for the first time, cost a millisecond."""
+    found = room(x.shape, x.dtype)
+    np.copyto(found, x)
+    return found
+
+
 def _turned(x: Any) -> Any:
     """(l, n, k) -> (l, k, n), one after another in memory; and back."""
-    return np.ascontiguousarray(np.swapaxes(x, 1, 2))
+    return _copied(np.swapaxes(x, 1, 2))
 
 
 def _projected(weight: Any, x: Any, bias: Any) -> Any:
     """W x + b at all steps.   (m, k), (l, n, k), (m,) or None -> (l, m, n)"""
-    z = np.matmul(weight, np.swapaxes(x, 1, 2))
+    z = np.matmul(weight, np.swapaxes(x, 1, 2), out=room((len(x), len(weight), x.shape[1]), x.dtype))
     if bias is not None:
         np.add(z, bias[:, None], out=z)
     return z
@@ -41,7 +48,7 @@ def _projected(weight: Any, x: Any, bias: Any) -> Any:
 def _weight_gradients(d_z: Any, *inputs: Any) -> list[Any]:
     """The gradients of the weights that the inputs were multiplied by.   (l, m, n), (l, n, k)s -> (m, k)s"""
     length, m, n = d_z.shape
-    rows = np.ascontiguousarray(d_z.transpose(1, 0, 2)).reshape(m, length * n)
+    rows = _copied(d_z.transpose(1, 0, 2)).reshape(m, length * n)
     flat = [each.reshape(length * n, -1) for each in inputs]
     quarter = -(-m // 4)
     parts = [(each, slice(start, start + quarter)) for each in flat for start in range(0, m, quarter)]
@@ -55,7 +62,8 @@ def _weight_gradients(d_z: Any, *inputs: Any) -> list[Any]:
 
 
 def _states_before(first: Any, states: Any, reverse: bool) -> Any:
-    return np.concatenate([states[1:], first[None]] if reverse else [first[None], states[:-1]])
+    parts = [states[1:], first[None]] if reverse else [first[None], states[:-1]]
+    return np.concatenate(parts, out=room(states.shape, states.dtype))
 
 
 def _bias_gradient(d_z: Any) -> Any:
@@ -136,8 +144,10 @@ def _lstm_layer_back(
     (length, n, _), size, dtype = x.shape, h.shape[1], x.dtype
     i, f, o, new = (slice(place * size, (place + 1) * size) for place in range(4))
     slopes = _slopes(gates, 3 * size)
-    squashed = np.tanh(cells)
-    of_cell = (1 - squashed * squashed) * gates[:, o]  # how h moves with c
+    squashed = np.tanh(cells, out=room(cells.shape, dtype))
+    of_cell = np.multiply(squashed, squashed, out=room(cells.shape, dtype))
+    np.subtract(1, of_cell, out=of_cell)
+    np.multiply(of_cell, gates[:, o], out=of_cell)  # how h moves with c
     np.multiply(slopes[:, o], squashed, out=slopes[:, o])
     coming, order = _turned(g), list(_in_order(length, reverse))
     d_z = room((length, 4 * size, n), dtype)
@@ -166,7 +176,7 @@ def _lstm_layer_back(
 
 def _slopes(gates: Any, sigmoids: int) -> Any:
     """s (1 - s) for the rows of sigmoids, 1 - t^2 for the others."""
-    slopes = np.empty_like(gates)
+    slopes = room(gates.shape, gates.dtype)
     s, t = gates[:, :sigmoids], gates[:, sigmoids:]
     np.subtract(1, s, out=slopes[:, :sigmoids])
     np.multiply(slopes[:, :sigmoids], s, out=slopes[:, :sigmoids])
@@ -256,11 +266,14 @@ def _gru_layer_back(
     before = _states_before(h, y, reverse)
     slopes = _slopes(gates[:, : 3 * size], 2 * size)
     # What each step's gradient of h is multiplied by, for the gradients of z, of n and, from that, of r.
-    np.multiply(slopes[:, z], _turned(before) - gates[:, new], out=slopes[:, z])
-    np.multiply(slopes[:, new], 1 - gates[:, z], out=slopes[:, new])
+    moved = _turned(before)
+    np.subtract(moved, gates[:, new], out=moved)
+    np.multiply(slopes[:, z], moved, out=slopes[:, z])
+    np.subtract(1, gates[:, z], out=moved)
+    np.multiply(slopes[:, new], moved, out=slopes[:, new])
     np.multiply(slopes[:, r], gates[:, 3 * size :], out=slopes[:, r])
     coming = _turned(g)
-    of_x, of_h = np.empty((2, length, 3 * size, n), dtype)
+    of_x, of_h = (room((length, 3 * size, n), dtype) for _ in range(2))
     d_h, product = np.zeros((size, n), dtype), np.empty((size, n), dtype)
     back = np.ascontiguousarray(weight_hh.T)
     with one_thread():
