@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from tensorgrad.backend import fast
-from tensorgrad.backend.cpu.scratch import scratch
 from tensorgrad.backend.cpu.workers import share
 from tensorgrad.backend.libraries import beside, library_of
 
@@ -315,8 +314,7 @@ class _Run:
         return self.members[0].hyper
 
     def block(self, _: int) -> tuple[Any, Any, dict[str, Any]]:
-        theta = scratch("joined parameters", (self.size,), self.dtype)
-        g = scratch("joined gradients", (self.size,), self.dtype)
+        theta, g = np.empty((2, self.size), self.dtype)  # not kept: with it, the most memory would be more by as much
         np.concatenate([change.array.reshape(-1) for change in self.members], out=theta)
         np.concatenate([change.g.reshape(-1) for change in self.members], out=g)
         return theta, g, {**self.members[0].state, **self.joined}
@@ -367,7 +365,7 @@ class _RunAway(_Run):
 
 
 def _filled(members: list[Change]) -> list[list[Change]]:
-    """Members in lists of at most half a block together, for each thread has room for two of that size."""
+    """Members in lists of at most half a block together, for each thread copies two of that size."""
     lists: list[list[Change]] = []
     room = 0
     for change in members:

@@ -80,7 +80,7 @@ def test_blocks_take_the_path_of_whole_steps(name):
     with whole_steps(by_parameters):
         expected = walk(by_parameters, 5)
     same(moved, expected)
-    assert len(by_blocks._blocks.runs) == 1, "nothing was joined"
+    assert len(by_blocks._blocks.runs) == 2, "half a block of 16 numbers was to be filled twice"
     for place, kept in by_parameters.state_dict()["state"].items():
         for key, value in kept.items():
             mine = by_blocks.state_dict()["state"][place][key]
