@@ -65,9 +65,9 @@ SMALL = (
 )
 PRODUCTS = "Products by OpenBLAS are nine tenths of the step, eager and compiled alike."
 ALL_POINTS = (
-    "Three products, at three quarters of the rate that OpenBLAS has for larger ones, take 0.35 of PyTorch's time; "
-    "pieces of 64 columns, 1.1 times as fast by themselves, gained nothing in place. The rest adds the bias and sums "
-    "its gradient."
+    "Three products, at three quarters of the rate that OpenBLAS has for larger ones, take 0.35 to 0.45 of PyTorch's "
+    "time, which was 29 to 44 ms in runs of one day; pieces of 64 columns, 1.1 times as fast by themselves, gained "
+    "nothing in place. The rest adds the bias and sums its gradient."
 )
 TAPE = "An op takes 1.4 us, a third of it in NumPy's own call; PyTorch's differs by a quarter between runs."
 KEPT = "What the sweep needs is kept as in PyTorch; the blocks of the prototype went through all layers at once."
