@@ -34,13 +34,22 @@ def git(*arguments: str) -> str:
     return done.stdout.strip()
 
 
-@contextmanager
-def files_of(commit: str) -> Iterator[Path]:
-    """A folder with the files of a commit, which is gone afterwards."""
+def sha_of(commit: str) -> str:
+    """The commit that a name as HEAD~2 stands for; NOW for itself. Raises RuntimeError where there is none."""
     if commit == NOW:
+        return NOW
+    try:
+        return git("rev-parse", "--verify", f"{commit}^{{commit}}")
+    except RuntimeError as error:
+        raise RuntimeError(f"there is no commit {commit!r} in {ROOT} ({error})") from error
+
+
+@contextmanager
+def files_of(sha: str) -> Iterator[Path]:
+    """A folder with the files of a commit, which is gone afterwards; for NOW those that are there."""
+    if sha == NOW:
         yield ROOT
         return
-    sha = git("rev-parse", "--verify", f"{commit}^{{commit}}")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "files"
         git("worktree", "add", "--detach", "--quiet", str(place), sha)
@@ -98,10 +107,14 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, timing.Figure]:
         chosen = registry.chosen(names)
     except ValueError as error:
         parser.error(str(error))
-    timing.machine()
     commits = commits if len(commits) == 2 else [*commits, NOW]
+    try:
+        states = [(commit, sha_of(commit)) for commit in commits]
+    except RuntimeError as error:
+        parser.error(str(error))
+    timing.machine()
     with ExitStack() as stack:
-        before, after = ((commit, stack.enter_context(files_of(commit))) for commit in commits)
+        before, after = ((commit, stack.enter_context(files_of(sha))) for commit, sha in states)
         print(f"{commits[1]} beside {commits[0]}: below 1, {commits[1]} is faster")
         found = {each.name: compare(before, after, each, settings) for each in chosen}
     return {name: figure for name, figure in found.items() if figure is not None}

@@ -28,7 +28,7 @@ RESULTS = Path(__file__).parent / "results"
 REST = (
     0.1  # seconds between two turns: the threads of OpenBLAS and of OpenMP spin for up to 30 ms after their last work
 )
-INSTALL = {"torch": "torch==2.13.0", "autograd": "autograd", "jax": "jax"}  # how to get a peer: pip install ...
+INSTALL = {"torch": "torch==2.13.0"}  # what to install where it is not the package by its name
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def has(peer: str) -> bool:
     """Whether a package that figures are compared with is here; where not, one line says how to get it."""
     if importlib.util.find_spec(peer) is not None:
         return True
-    print(f"{peer} is not installed, and its figures are left out: pip install {INSTALL[peer]}")
+    print(f"{peer} is not installed, and its figures are left out: pip install {INSTALL.get(peer, peer)}")
     return False
 
 

@@ -85,6 +85,17 @@ def test_what_an_engine_lacks_is_said(programs):
         programs.engines.make("autograd", workload.module, workload.tiny, 1)
 
 
+def test_engines_that_are_not_installed_are_left_out_with_a_word(programs, monkeypatch, capsys):
+    there = programs.timing.importlib.util.find_spec("tensorgrad")
+    monkeypatch.setattr(
+        programs.timing.importlib.util, "find_spec", lambda name: there if name == "tensorgrad" else None
+    )
+    assert programs.workloads.installed(list(programs.engines.PACKAGES)) == list(programs.engines.OURS)
+    said = capsys.readouterr().out
+    for package in ("torch==2.13.0", "numba", "jax", "autograd"):
+        assert f"pip install {package}\n" in said
+
+
 def test_a_wrong_gradient_is_not_timed(programs):
     check, right = programs.engines.check, {"gradient of x": np.array([1.0, 2.0])}
     assert check("ours", {"gradient of x": np.array([1.0, 2.0002])}, "torch", right, 1e-3) == pytest.approx(1e-4)
@@ -261,8 +272,13 @@ def test_two_commits_are_compared_in_files_of_their_own(programs):
     assert list(figures) == ["W1"]
     assert figures["W1"].value > 0
     assert compare.git("worktree", "list") == before
-    with pytest.raises(RuntimeError, match="rev-parse"):
-        compare.main(["no-such-commit", "W1"])
+
+
+@in_git
+def test_a_commit_that_is_not_there_is_named(programs, capsys):
+    with pytest.raises(SystemExit):
+        programs.compare.main(["no-such-commit", "W1"])
+    assert "there is no commit 'no-such-commit'" in capsys.readouterr().err
 
 
 def test_files_that_are_not_run_are_not_compared(programs, tmp_path):
