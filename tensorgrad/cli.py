@@ -1,4 +1,4 @@
-"""The command line: tensorgrad list | train | evaluate | leaderboard | graph | check."""
+"""The command line: tensorgrad list | train | evaluate | leaderboard | graph | profile | check."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard
 from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
 from tensorgrad.train.recipe import (
     Paused,
+    UnfitError,
     about_run,
     draw_recipe,
     evaluate_run,
@@ -38,6 +39,7 @@ EXTRAS = {
     "tqdm": ("tqdm", "demo"),
     "tensorboardX": ("tensorboardX", "demo"),
     "pooch": ("pooch", "demo"),
+    "ml_dtypes": ("ml_dtypes", "half"),
     "hypothesis": ("hypothesis", "test"),
     "array_api_strict": ("array-api-strict", "test"),
 }
@@ -72,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, DataFileError, DataNotFoundError) as error:  # a folder that cannot be made, a full disk, no data
         print(f"tensorgrad {options.command}: {error}", file=sys.stderr)
         return 1
-    except RefusedError as error:
+    except (RefusedError, UnfitError) as error:
         print(f"tensorgrad {options.command}: {error}", file=sys.stderr)
         return 2
     except Paused as pause:
@@ -107,6 +109,7 @@ def build_parser() -> argparse.ArgumentParser:
     each.add_argument("--seeds", type=positive, metavar="N", help="train with N seeds; print the median (default: 1)")
     each.add_argument("--device", metavar="NAME", help="where tensors live: cpu, cuda or strict (default: cpu)")
     each.add_argument("--precision", choices=("float16", "bfloat16"), help="train in half precision (default: float32)")
+    each.add_argument("--compile", action="store_true", default=None, help="run training steps as compiled programs")
     each.add_argument("--out", metavar="DIR", help="where run folders go (default: runs)")
     each.add_argument("--resume", metavar="RUN", help="go on with a run that was interrupted, to the same end")
     each.add_argument("--minutes", type=float, metavar="M", help="pause after so many, with a checkpoint; status 3")
@@ -234,7 +237,7 @@ def train(options: argparse.Namespace) -> int:
     how = {"quiet": options.quiet, "minutes": options.minutes}
     try:
         if options.resume is not None:
-            fixed = ("preset", "set", "epochs", "seed", "seeds", "precision", "out")
+            fixed = ("preset", "set", "epochs", "seed", "seeds", "precision", "compile", "out")
             given = [f"--{name}" for name in fixed if getattr(options, name) is not None]
             if given:
                 raise RefusedError(f"{given[0]} does not go with --resume: the run has its own, in run.json")
@@ -252,6 +255,7 @@ def train(options: argparse.Namespace) -> int:
         seeds=options.seeds or 1,
         out=options.out or "runs",
         precision=options.precision,
+        compile=bool(options.compile),
         **how,
     )
     return 0

@@ -17,7 +17,7 @@ from tensorgrad.cli import main
 from tensorgrad.data import DataNotFoundError
 from tensorgrad.recipes import RECIPES
 from tensorgrad.train.leaderboard import BEGIN, END
-from tensorgrad.train.recipe import Paused
+from tensorgrad.train.recipe import Paused, UnfitError
 from tensorgrad.train.run_folder import write_json
 from tests.io.disks import run_on_a_small_disk
 from tests.recipes.extras import need_extras
@@ -141,14 +141,16 @@ def test_a_broken_file_of_recipes_is_listed_with_its_error(with_broken, calls, m
 
 def test_train_hands_its_options_to_the_recipe(calls):
     words = (
-        "--preset quick --set epochs=7 --seed 3 --seeds 2 --precision bfloat16 --out somewhere --minutes 1.5 --quiet"
+        "--preset quick --set epochs=7 --seed 3 --seeds 2 --precision bfloat16 --compile --out somewhere "
+        "--minutes 1.5 --quiet"
     )
     assert main(["train", "fake", *words.split()]) == 0
     assert main(["train", "fake", "--epochs", "4"]) == 0
     assert main(["train", "fake", "--resume", "runs/fake-1"]) == 0
-    plain = {"preset": None, "seed": 0, "seeds": 1, "out": "runs", "quiet": False, "minutes": None, "precision": None}
+    plain = {"preset": None, "seed": 0, "seeds": 1, "out": "runs", "quiet": False, "minutes": None}
+    plain |= {"precision": None, "compile": False}
     given = {"preset": "quick", "seed": 3, "seeds": 2, "out": "somewhere", "quiet": True, "minutes": 1.5}
-    given["precision"] = "bfloat16"
+    given |= {"precision": "bfloat16", "compile": True}
     assert calls == [
         ("fake", {**given, "changes": ("epochs=7",)}),
         ("fake", {**plain, "changes": ("epochs=4",)}),
@@ -174,6 +176,7 @@ def test_device_and_data_hold_while_the_command_runs(calls, monkeypatch, tmp_pat
         (["--set", "epochs=many"], "epochs=many: expected a value like 10"),
         (["--preset", "huge"], "fake has no preset 'huge'; it has quick"),
         (["--resume", "run", "--seed", "3"], "--seed does not go with --resume: the run has its own, in run.json"),
+        (["--resume", "run", "--compile"], "--compile does not go with --resume: the run has its own, in run.json"),
         (["--device", "toaster"], "there is no device 'toaster' here; devices: cpu, strict, cuda:0"),
         (["--data", "nowhere"], "--data nowhere: there is no such folder"),
     ],
@@ -327,6 +330,24 @@ def test_a_missing_extra_is_one_line_that_says_how_to_get_it(monkeypatch, capsys
         "tensorgrad train needs the package scikit-learn, which is not installed; "
         'from the clone: pip install -e ".[demo]"\n',
     )
+
+
+def test_a_precision_that_needs_a_package_is_refused_before_there_is_a_run(monkeypatch, capsys, tmp_path):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    assert main(["train", "mlp", "--precision", "bfloat16", "--out", str(tmp_path)]) == 1
+    assert 'needs the package ml_dtypes, which is not installed; from the clone: pip install -e ".[half]"' in (
+        capsys.readouterr().err
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_recipe_cannot_be_trained_with_is_one_line(calls, monkeypatch, capsys):
+    def train(*_, **__):
+        raise UnfitError("fake has no trainer")
+
+    monkeypatch.setattr(cli, "train_recipe", train)
+    assert main(["train", "fake", "--compile"]) == 2
+    assert capsys.readouterr() == ("", "tensorgrad train: fake has no trainer\n")
 
 
 def test_a_missing_module_that_is_no_extra_is_not_explained_away(calls, monkeypatch):

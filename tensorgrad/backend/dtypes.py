@@ -57,7 +57,8 @@ def bfloat16() -> Any:
         import ml_dtypes
     except ModuleNotFoundError as missing:
         raise ModuleNotFoundError(
-            'bfloat16 needs the package ml_dtypes: from a clone, pip install -e ".[half]"; float16 needs nothing'
+            'bfloat16 needs the package ml_dtypes: from a clone, pip install -e ".[half]"; float16 needs nothing',
+            name=missing.name,
         ) from missing
     return np.dtype(ml_dtypes.bfloat16)
 

@@ -30,6 +30,8 @@ def make_card(run: Any, model: Any, data: Any, metrics: Mapping[str, float]) -> 
         "steps": sum(each.step for each in run.trainers.values()),
         "stopped": next((each.stopped for each in run.trainers.values() if each.stopped), None),
         "settings": settings,
+        "precision": run.precision,
+        "compiled": run.compile,
         "metrics": {**metrics, "baselines": run.baselines},
         "headline": recipe.headline,
         "seconds": round(sum(watch.seconds for watch in run.seconds.values()), 3),

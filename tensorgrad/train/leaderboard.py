@@ -23,16 +23,16 @@ HEAD = (
 def leaderboard(folders: Iterable[Path], say: Callable[[str], object] = print) -> str:
     """A Markdown table of all finished runs in some folders, a line for each recipe, preset and settings.
 
-    A line has the seeds, the headline's mean and deviation over them, the baseline with the best mean, the data set and
-    the time a seed took, by the clock and on all cores together. Where a preset was run with several settings, its
-    lines name those that differ. Of runs with one seed and the same settings the newest stands in the table, and `say`
-    is told so.
+    Precision, and whether steps were compiled, count among the settings. A line has the seeds, the headline's mean and
+    deviation over them, the baseline with the best mean, the data set and the time a seed took, by the clock and on all
+    cores together. Where a preset was run with several settings, its lines name those that differ. Of runs with one
+    seed and the same settings the newest stands in the table, and `say` is told so.
     Raises FileNotFoundError where there is no finished run.
     """
     folders = list(folders)
     newest: dict[tuple[str, str, str, int], tuple[float, Path, dict[str, Any]]] = {}
     for path, card in _cards(folders):
-        key = (card["recipe"], card["preset"], repr(sorted(card["settings"].items())), card["seed"])
+        key = (card["recipe"], card["preset"], repr(sorted(_settings(card).items())), card["seed"])
         this = (_finished(path, card), path, card)
         if key in newest:
             before, this = sorted((newest[key], this), key=lambda each: each[:2])
@@ -79,6 +79,12 @@ def _cards(folders: Iterable[Path]) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path, card
 
 
+def _settings(card: dict[str, Any]) -> dict[str, Any]:
+    """What tells runs of one preset apart: the settings, and precision and compiled where they are not as usual."""
+    how = {name: card[name] for name in ("precision", "compiled") if card.get(name)}
+    return {**card["settings"], **how}
+
+
 def _finished(path: Path, card: dict[str, Any]) -> float:
     """When a run came to its end, in seconds since 1970: as its card says or, of an older one, as its file does."""
     return datetime.fromisoformat(card["finished"]).timestamp() if "finished" in card else path.stat().st_mtime
@@ -89,10 +95,10 @@ def _line(cards: list[dict[str, Any]], group: list[list[dict[str, Any]]]) -> str
     card = cards[0]
     name = card["headline"]
     values = [each["metrics"][name] for each in cards]
-    others = [each[0]["settings"] for each in group]
+    others = [_settings(each[0]) for each in group]
     differing = [
         f"{key}={value}"
-        for key, value in card["settings"].items()
+        for key, value in _settings(card).items()
         if any(each.get(key, ...) != value for each in others)
     ]
     known = {title: row[name] for title, row in mean_baselines(cards).items() if name in row}

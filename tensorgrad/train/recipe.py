@@ -20,6 +20,7 @@ from typing import Any
 
 from tensorgrad.drawing import render, save_drawing
 from tensorgrad.io import load, save
+from tensorgrad.precision import autocast
 from tensorgrad.profiler import Profile, profile
 from tensorgrad.random import Generator, manual_seed
 from tensorgrad.train.callback import Callback
@@ -34,6 +35,10 @@ from tensorgrad.train.trainer import Trainer
 from tensorgrad.train.triggers import Trigger, every
 
 EXTRAS = ("matplotlib", "safetensors", "tensorboardX", "tqdm")  # what every recipe needs
+
+
+class UnfitError(ValueError):
+    """A recipe cannot be trained in the way that was asked for; the message says why."""
 
 
 def nothing(run: Run, *_: Any) -> dict[str, Any]:
@@ -91,8 +96,8 @@ class Run:
     """One training of a recipe with one seed: what a recipe's functions are handed.
 
     settings, preset, seed, folder; rng: a generator of this seed, which checkpoints keep; quiet: print nothing but
-    results; precision: of its trainers, or None; baselines: what the recipe's function gave; notes: more for the card,
-    by name, which win over what the card would say by itself.
+    results; precision: of its trainers, or None; compile: whether they run programs; baselines: what the recipe's
+    function gave; notes: more for the card, by name, which win over what the card would say by itself.
     """
 
     recipe: Recipe
@@ -103,6 +108,7 @@ class Run:
     quiet: bool = False
     minutes: float | None = None
     precision: str | None = None
+    compile: bool = False
     rng: Generator = field(init=False)
     baselines: dict[str, dict[str, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
@@ -150,11 +156,11 @@ class Run:
             own.append(TimeBudget(60 * self.minutes))
         keep = {"rng": self.rng, **(keep or {})}
         if self.precision == "float16" and optimizer is None and "step" in options:
-            raise ValueError(
+            raise UnfitError(
                 f"{self.recipe.name} makes its updates itself, without the loss scaling that float16 needs; "
                 "train it in bfloat16, which needs none"
             )
-        options = {"precision": self.precision, **options}
+        options = {"precision": self.precision, "compile": self.compile, **options}
         trainer = Trainer(model, optimizer, loss, callbacks=own, keep=keep, **options)
         trainer.resume_command = self.resume_command
         resume(trainer, checkpoint.folder)
@@ -201,23 +207,27 @@ def train_recipe(
     quiet: bool = False,
     minutes: float | None = None,
     precision: str | None = None,
+    compile: bool = False,
 ) -> dict[str, Any]:
     """Train a recipe, leave a run folder under `out`, and print what came of it. Returns its card.
 
     seeds: how many, from `seed` on, one after another: more than one get a folder each inside the run folder, whose
     own card then has the median, mean and deviation. minutes: pause after so many, with a checkpoint.
-    precision: "float16" or "bfloat16" for its trainers (see `Trainer`).
-    Raises ValueError for a preset or setting that is not there, Paused when the minutes are over.
+    precision: "float16" or "bfloat16" for its trainers, compile: whether they run programs (see `Trainer`).
+    Raises ValueError for a preset or setting that is not there, UnfitError, a ValueError, where precision or compile
+    cannot hold, Paused when the minutes are over.
     """
     name = recipe.default_preset if preset is None else preset
     settings = recipe.settings(preset, changes)
     _need(recipe)
+    if precision is not None:
+        autocast(precision)  # where bfloat16 is missing, now
     if not quiet:
         expected = recipe.takes.get(name, "unknown")
         print(f"{recipe.name}, preset {name}: takes about {expected} a seed", flush=True)
     folder = make_run_folder(out, recipe.name)
     about = {"recipe": recipe.name, "preset": name, "settings": asdict(settings), "seed": seed, "seeds": seeds}
-    about |= {"precision": precision} if precision is not None else {}
+    about |= ({"precision": precision} if precision is not None else {}) | ({"compile": True} if compile else {})
     write_json(folder / "run.json", about)
     return _train_seeds(recipe, about, folder, quiet, minutes)
 
@@ -257,9 +267,8 @@ def _train_seeds(
                 card = read_json(inner / "card.json")
             else:
                 inner.mkdir(exist_ok=True)
-                card = _train_once(
-                    Run(recipe, settings, about["preset"], seed, inner, quiet, minutes, about.get("precision"))
-                )
+                how = about.get("precision"), about.get("compile", False)
+                card = _train_once(Run(recipe, settings, about["preset"], seed, inner, quiet, minutes, *how))
             if not quiet and not cards:
                 print(card_table(card))
             print(card_line(card), flush=True)
@@ -280,6 +289,8 @@ def _train_once(run: Run) -> dict[str, Any]:
     run.baselines = _remembered(run.folder / "checkpoint" / "baselines.json", lambda: recipe.baselines(run, data))
     model = recipe.model(run)
     recipe.train(run, model, data)
+    if not run.trainers and (run.precision is not None or run.compile):
+        raise UnfitError(f"{recipe.name} has no trainer that could have a precision, or compile its steps")
     metrics = recipe.measure(run, model, data)
     save(run.folder / "weights.safetensors", model.state_dict())
     recipe.figures(run, model, data)
@@ -373,6 +384,7 @@ __all__ = [
     "Paused",
     "Recipe",
     "Run",
+    "UnfitError",
     "about_run",
     "draw_recipe",
     "evaluate_run",

@@ -40,6 +40,15 @@ def test_seeds_of_one_experiment_share_a_line_with_mean_and_deviation(tmp_path):
     ]
 
 
+def test_runs_in_half_precision_and_compiled_ones_have_lines_of_their_own(tmp_path):
+    plain = {"precision": None, "compiled": False}
+    runs = {"plain": plain, "older": {}, "half": plain | {"precision": "half"}, "compiled": plain | {"compiled": True}}
+    for name, how in runs.items():
+        write_json(tmp_path / name / "card.json", card(0, 0.9, **how))
+    lines = leaderboard([tmp_path], say=lambda _: None).splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == ["quick, compiled=True", "quick, precision=half", "quick"]
+
+
 @pytest.mark.parametrize("name", ["test_loss", "test_mse", "lstm_mse", "test_nll", "test_distance_ratio"])
 def test_of_losses_and_errors_the_lowest_baseline_is_the_best(name, tmp_path):
     metrics = {name: 0.2, "baselines": {"a": {name: 0.5}, "b": {name: 0.7}}}

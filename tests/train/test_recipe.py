@@ -11,11 +11,12 @@ import tensorgrad as tg
 from tensorgrad import nn, optim
 from tensorgrad.data import DataLoader, moons
 from tensorgrad.io import load
-from tensorgrad.train import Accuracy, Callback, every
+from tensorgrad.train import Accuracy, Callback, Trainer, every
 from tensorgrad.train.evaluation import evaluation, measured
 from tensorgrad.train.recipe import (
     Paused,
     Recipe,
+    UnfitError,
     about_run,
     blas_threads,
     draw_recipe,
@@ -208,6 +209,33 @@ def test_a_run_in_half_precision_resumes_in_it_to_the_same_end(tmp_path):
         run_it(tmp_path / "cut", precision="float16", minutes=1e-9)
     resume_recipe(RECIPE, only(tmp_path / "cut"), quiet=True)
     same_end(folder, only(tmp_path / "cut"))
+
+
+@pytest.mark.numpy_only(reason="programs are made of calls on ndarrays")
+def test_a_compiled_run_resumes_as_one_to_the_same_end(tmp_path, monkeypatch):
+    made = []
+
+    def trainer(*args, **options):
+        made.append(Trainer(*args, **options))
+        return made[-1]
+
+    monkeypatch.setattr("tensorgrad.train.recipe.Trainer", trainer)
+    card = run_it(tmp_path / "whole", compile=True)
+    assert card["compiled"]
+    assert about_run(only(tmp_path / "whole"))["compile"]
+    with pytest.raises(Paused):
+        run_it(tmp_path / "cut", compile=True, minutes=1e-9)
+    resume_recipe(RECIPE, only(tmp_path / "cut"), quiet=True)
+    same_end(only(tmp_path / "whole"), only(tmp_path / "cut"))
+    assert [each.swept.reason for each in made] == [None] * 3
+    assert made[0].swept.replays > 0
+
+
+def test_a_recipe_without_a_trainer_refuses_what_it_cannot_be_trained_with(tmp_path):
+    own = replace(RECIPE, train=lambda run, model, data: None)
+    for how in ({"precision": "float16"}, {"compile": True}):
+        with pytest.raises(UnfitError, match="two-moons has no trainer"):
+            train_recipe(own, preset="smoke", out=tmp_path, quiet=True, **how)
 
 
 def test_float16_needs_a_recipe_whose_updates_can_be_scaled(tmp_path):
