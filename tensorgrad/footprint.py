@@ -22,8 +22,9 @@ class Footprint:
     """Bytes that a step takes.
 
     step: the most that is allocated at one time between the call and the end of the sweep: what the tape keeps, the
-    gradients, and what kernels need in between. parameters: the leaves that get a gradient. inputs: what the step was
-    called with. resident: by how much the process has grown, as the system counts it, None where that is not known.
+    gradients, and what kernels need in between. parameters: the leaves that get a gradient and are no inputs. inputs:
+    what the step was called with. resident: by how much the process has grown, as the system counts it, None where that
+    is not known.
     """
 
     step: int
@@ -105,12 +106,12 @@ def measure_memory(step: Callable[..., Any], *inputs: Any) -> Footprint:
 
 
 def _swept(step: Callable[..., Any], inputs: tuple[Any, ...]) -> int:
-    """Run a step and sweep it. Gradients of leaves are put back. Returns the bytes of its leaves."""
+    """Run a step and sweep it. Gradients of leaves are put back. Returns the bytes of the leaves that are no inputs."""
     with enable_grad():
         loss = step(*inputs)
     if not isinstance(loss, Tensor) or loss.record is None:
         raise TypeError(
-            "predict_memory: the step must return the loss, a tensor that was recorded; it returned "
+            "predict_memory and measure_memory: the step must return the loss, a tensor that was recorded; it returned "
             + ("a tensor that was not recorded" if isinstance(loss, Traced) else f"a {type(loss).__name__}")
         )
     owners = [record.owner() for record in Tape(loss) if isinstance(record, Leaf)]
@@ -123,14 +124,17 @@ def _swept(step: Callable[..., Any], inputs: tuple[Any, ...]) -> int:
     finally:
         for leaf, gradient in zip(leaves, before, strict=True):
             leaf.grad = gradient
-    return _bytes_of(leaves)
+    given = [each.data if isinstance(each, Traced) else each for each in inputs]
+    known = {id(memory_of(each)) for each in given if is_array(each)}
+    return _bytes_of([leaf for leaf in leaves if id(memory_of(leaf.data)) not in known])
 
 
 def _rows(inputs: tuple[Any, ...]) -> int:
     shape = getattr(inputs[0], "shape", ()) if inputs else ()
     if not shape:
         raise ValueError(
-            "predict_memory: give the inputs of the step, the first one a batch: predict_memory(step, x, y)"
+            "predict_memory and measure_memory: give the inputs of the step, the first one a batch: "
+            "predict_memory(step, x, y)"
         )
     return int(shape[0])
 

@@ -26,7 +26,7 @@ from tensorgrad.tape import Leaf, Record, Traced, Watcher, add_hook, watching
 from tensorgrad.units import duration, in_bytes
 
 FORWARD, BACKWARD, BETWEEN = "forward", "backward", "between"
-ADDING, BEFORE, AFTER = "(adding up gradients)", "(before and between)", "(after a sweep)"
+SWEEP, BEFORE, AFTER = "(the sweep itself)", "(before and between)", "(after a sweep)"
 WIDTH = 100  # columns of a table
 
 
@@ -299,18 +299,20 @@ class _Clock(Watcher):
         self.lost += perf_counter() - end
 
     def arrived(self, record: Record, _: Any) -> None:
-        """A record's gradient is complete: what went before was adding up, or somebody else's."""
+        """A record's gradient is complete: what went before was the sweep's, which adds up, or somebody else's."""
         if not self.running or get_ident() != self.thread:
             return
-        now = self.now() - self.began
-        self._between(now, ADDING if self.swept_last else "")
+        reached = perf_counter()
+        self._between(reached - self.lost - self.began, SWEEP if self.swept_last else "")
         for memory in self.kept_by.pop(record.serial, ()):
             self.known.pop(memory, None)
+        self.lost += perf_counter() - reached
 
     def swept(self, record: Record, place: int, gradient: Any) -> None:
         if not self.running or get_ident() != self.thread:
             return
-        now = self.now() - self.began
+        reached = perf_counter()
+        now = reached - self.lost - self.began
         array = gradient.data if isinstance(gradient, Traced) else gradient
         seconds = now - self.last
         self.found.events.append(
@@ -326,6 +328,7 @@ class _Clock(Watcher):
             )
         )
         self.last, self.alone, self.swept_last = now, True, True
+        self.lost += perf_counter() - reached
 
     def _between(self, until: float, name: str = "") -> None:
         """What has passed since the last event belongs to no op."""

@@ -69,6 +69,12 @@ def test_a_small_batch_is_run_whole_and_other_inputs_are_passed_as_they_are():
     assert set(shapes) == {((5, 3), (3,), True)}
 
 
+def test_an_input_that_gets_a_gradient_is_counted_once():
+    x, w = tg.ones((64, 100), requires_grad=True), tg.ones((100, 10), requires_grad=True)
+    for found in (found_of(lambda x: tg.tanh(x @ w).sum(), x) for found_of in (measure_memory, predict_memory)):
+        assert (found.parameters, found.inputs) == (4_000, 25_600)
+
+
 def test_gradients_are_left_as_they_were():
     w, x = tg.ones(3, requires_grad=True), tg.ones((8, 3), requires_grad=True)
     (w * 2.0).sum().backward()

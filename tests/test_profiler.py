@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 import tensorgrad as tg
-from tensorgrad import nn
+from tensorgrad import nn, profiler
 from tensorgrad.backend import default_device, memory_of
-from tensorgrad.profiler import ADDING, AFTER, WIDTH, Event, Profile
+from tensorgrad.backward import Pending
+from tensorgrad.profiler import AFTER, SWEEP, WIDTH, Event, Profile
 from tensorgrad.tape import OUTSIDE, current
 
 
@@ -123,12 +124,35 @@ def test_what_is_slow_between_a_sweep_and_the_next_op_is_nobodys():
     assert {row.name: row.total for row in p.rows()}[AFTER] >= 0.02
 
 
-def test_adding_gradients_up_has_a_row_of_its_own():
-    w = tg.ones(200_000, requires_grad=True, device=default_device())
+def test_adding_gradients_up_counts_with_the_sweep_itself(monkeypatch):
+    plus = Pending.plus
+
+    def slow(self, a, b):
+        time.sleep(0.02)
+        return plus(self, a, b)
+
+    monkeypatch.setattr(Pending, "plus", slow)
+    w = tg.ones(300_000, requires_grad=True, device=default_device())
     with tg.profile() as p:
         y = w * 2.0
         (tg.exp(y) + tg.sin(y) + tg.cos(y)).sum().backward()
-    assert {row.name: row.total for row in p.rows()}[ADDING] > 0
+    assert {row.name: row.total for row in p.rows()}[SWEEP] >= 0.04
+
+
+def test_the_clock_stands_still_while_it_measures(monkeypatch):
+    calls, size_of = [], profiler._size_of
+
+    def slow(array):
+        calls.append(array)
+        time.sleep(0.005)
+        return size_of(array)
+
+    monkeypatch.setattr(profiler, "_size_of", slow)
+    start = time.perf_counter()
+    p, *_ = profiled()
+    taken = time.perf_counter() - start
+    assert {event.phase for event in p.events if event.made} == {"forward", "backward"}
+    assert taken - p.wall >= 0.005 * len(calls)
 
 
 def test_results_and_gradients_are_the_same_as_without():
