@@ -96,7 +96,7 @@ def _printable(text: str) -> str:
 
 
 def _legend(hottest: float, rich: bool) -> list[str]:
-    """What the colours of heat mean: boxes side by side, with the least time that each stands for."""
+    """What the colours of heat mean: boxes in the arrows' direction, with the least time that each stands for."""
     lines = [
         "  subgraph cluster_heat {",
         f'    label={quoted("time of an op, forward and backward")}; labeljust=l; style="rounded"; color="#cdd5de";',
@@ -105,7 +105,6 @@ def _legend(hottest: float, rich: bool) -> list[str]:
     for place, (share, fill) in enumerate(HEAT):
         text = quoted(f"from {duration(share * hottest)}" if share else f"below {duration(HEAT[1][0] * hottest)}")
         lines.append(f'    heat{place} [label={text}, fillcolor="{fill}", color="{ARROW}", fontcolor="{HOT_INK}"];')
-    lines.append("    {rank=same; " + " ".join([f"heat{place};" for place in range(len(HEAT))]) + "}")
     lines.append("    " + " -> ".join([f"heat{place}" for place in range(len(HEAT))]) + ' [style="invis"];')
     return [*lines, "  }"]
 

@@ -59,8 +59,8 @@ def render(
 
     The Drawing shows itself in a notebook; `save` writes .svg, .png, .pdf or .dot, and `str` gives the DOT text.
     It holds text only: neither the tape nor its arrays are kept alive.
-    Raises TypeError for a result that was not recorded and ValueError for a depth, limit or direction that is none,
-    and for a profile that saw none of the ops.
+    Raises TypeError for a result that was not recorded and for heat that is no Profile, and ValueError for a depth,
+    limit or direction that is none, and for a profile that saw none of the ops.
 
     >>> import tensorgrad as tg
     >>> w = tg.asarray([1.0, 2.0], requires_grad=True)
@@ -78,6 +78,11 @@ def render(
         raise TypeError("render: expected the Tensor of a recorded result, got its Tape; pass the result itself")
     if names is not None and not isinstance(names, Mapping):
         raise TypeError(f"render: names is a mapping of names to Tensors, not a {type(names).__name__}")
+    if heat is not None and not hasattr(heat, "seconds_of"):
+        raise TypeError(
+            f"render: heat is the Profile of a block, not a {type(heat).__name__}: with tensorgrad.profile() as p: "
+            "loss = ...; then render(loss, heat=p)"
+        )
     results = list(loss) if isinstance(loss, (list, tuple)) else [loss]
     seconds = None if heat is None else heat.seconds_of()
     graph = graph_of(results, names, values, gradients, seconds)

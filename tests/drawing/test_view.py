@@ -358,3 +358,5 @@ def test_a_profile_colours_the_ops_it_saw_and_one_of_something_else_is_refused()
     other, _ = nets.mlp()
     with pytest.raises(ValueError, match="the profile saw none of the ops"):
         tg.render(other, heat=p)
+    with pytest.raises(TypeError, match=r"heat is the Profile of a block, not a float: with tensorgrad.profile"):
+        tg.render(loss, heat=0.5)
