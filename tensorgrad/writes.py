@@ -143,7 +143,7 @@ def was_written(array: Any, since: float) -> bool:
 def is_sole_owner(target: Traced) -> bool:
     """Whether nobody but the tensor holds its array, so that writing in place changes nothing else."""
     data = target.data
-    if not isinstance(data, np.ndarray):
+    if type(data) is not np.ndarray:
         return False
     if data.base is not None or not data.flags.writeable:  # a view has a base
         return False

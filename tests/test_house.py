@@ -282,7 +282,7 @@ def test_every_source_file_has_its_test_file(path: Path) -> None:
 def test_every_test_file_has_its_source_file() -> None:
     house = {"test_house", "test_golden", "test_scale", "test_processes", "test_errors", "test_docs", "test_benchmarks"}
     house |= {"test_workloads", "test_smoke", "test_scipy", "test_against_torch", "test_faults_of_others", "test_half"}
-    house |= {"test_gpu", "test_cupy_arrays", "test_changes", "test_choices"}
+    house |= {"test_gpu", "test_cupy_arrays", "test_changes", "test_choices", "test_oversights"}
     tools = {"test_mutation", "test_coverage", "test_conformance"}
     known = {test_file_of(path) for path in SOURCES}
     strays = [path for path in ROOT.glob("tests/**/test_*.py") if path not in known and path.stem not in house | tools]

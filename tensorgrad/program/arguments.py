@@ -42,6 +42,8 @@ def _key_of(part: Any, leaves: list[Any]) -> Any:
         if not _is_nested(part):
             raise UntraceableError(f"an argument is a {type(part).__name__}; hand in a dict, list or tuple instead")
         if type(part) is dict:
+            if any(isinstance(key, Traced) for key in part):
+                raise UntraceableError("an argument is a dict with tensors as keys; hand in a list of pairs instead")
             return ("dict", *[(type(key), key, _key_of(each, leaves)) for key, each in part.items()])
         return (type(part), *[_key_of(each, leaves) for each in part])
     if is_value(part) and type(part) is not slice:
@@ -72,4 +74,15 @@ def _rebuilt(part: Any, left: Iterator[Any]) -> Any:
     return next(left)
 
 
-__all__ = ["flattened", "rebuilt"]
+def is_as_before(part: Any, before: Any) -> bool:
+    """Whether nested arguments, which a step has had, are what they were: the same things in the same places."""
+    if part is before:
+        return True
+    if type(part) is not type(before) or not isinstance(part, (dict, list, tuple)) or len(part) != len(before):
+        return False
+    if isinstance(part, dict):
+        return list(part) == list(before) and all(map(is_as_before, part.values(), before.values()))
+    return all(map(is_as_before, part, before))
+
+
+__all__ = ["flattened", "is_as_before", "rebuilt"]

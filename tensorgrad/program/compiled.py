@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import functools
+import sys
 import threading
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
-from operator import call, is_
+from operator import attrgetter, call, is_
 from typing import Any
 from weakref import ref
 
 import numpy as np
 
-from tensorgrad.backend import get_default_dtype, memory_of, settle
+from tensorgrad.backend import get_default_dtype, settle
 from tensorgrad.backend.cpu.buffers import release
 from tensorgrad.backend.cuda.programs import is_on_gpu, kept_whole
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
-from tensorgrad.program.effects import Source, assign, built, write
+from tensorgrad.program.effects import Builder, Source, write
 from tensorgrad.program.fusion import OF_ONE_FUNCTION
 from tensorgrad.program.guards import Guards
 from tensorgrad.program.on_gpu import Lines, gpu_of, share_memory
 from tensorgrad.program.reach import Reach
-from tensorgrad.program.recording import Recording, alike, overlapping
+from tensorgrad.program.recording import Recording, alike, overlapping, span
 from tensorgrad.program.shadows import HeavyError
 from tensorgrad.program.traced import TracedArray, tracing
 from tensorgrad.program.writing import MisfitError, Writer
@@ -59,8 +61,10 @@ class Program:
         self._written_values = [change.what for change in writes]
         self._written_tensors = [change.target for change in writes if change.target.kind == "tensor"]
         self._alike = recording.alike
+        self._writes_arguments = any(change.target.kind == "argument" for change in writes)
         self._apart: list[ref[Any]] = []  # arrays that were found to be apart ...
-        self._memories: set[int] = set()  # ... and the memory of those that are written
+        self._starts: list[int] = []  # ... and where those that are written begin and end
+        self._ends: list[int] = []
 
     def _write(self, recording: Recording) -> None:
         writer = Writer(recording)
@@ -103,15 +107,22 @@ class Program:
     def _are_apart(self, written: list[Any]) -> bool:
         held = [self._arrays[place] for place in self._held]
         given = [self._arrays[place] for place in self._argued]
-        known = len(held) == len(self._apart) and all(map(is_, held, map(call, self._apart)))
-        if known and not any(id(memory_of(array)) in self._memories for array in given):
-            return True
+        if len(held) == len(self._apart) and all(map(is_, held, map(call, self._apart))) and not self._writes_arguments:
+            # Looked at once: until others come, only an argument could share the memory that is written into.
+            return not any(map(self._is_written, given))
         shared = overlapping(held + given)
         if any(id(array) in shared for array in written):
             return False
-        # Looked at once: until others come, only an argument could share the memory that is written into.
-        self._apart, self._memories = list(map(ref, held)), {id(memory_of(array)) for array in written}
+        spans = sorted([span(array) for array in written if array.size])
+        self._apart = list(map(ref, held))
+        self._starts, self._ends = [start for start, _ in spans], [end for _, end in spans]
         return True
+
+    def _is_written(self, array: Any) -> bool:
+        """Whether some of an array's memory may be written into."""
+        start, end = span(array)
+        place = bisect_right(self._ends, start)
+        return place < len(self._starts) and self._starts[place] < end
 
     def _tensor_at(self, source: Source) -> Any:
         return self._leaves[source.number] if source.kind == "argument" else self.guards.tensors[source.number]
@@ -142,8 +153,9 @@ class Program:
                 [values[place] for place in self._writing],
                 [self._tensor_at(source) for source in self._written_tensors],
             )
-        assign(self._changes, value_of, self._tensor_at, self._array_at)
-        return built(self._template, value_of, self._tensor_at, self._array_at)
+        builder = Builder(value_of, self._tensor_at, self._array_at)
+        builder.assign(self._changes)
+        return builder.build(self._template)
 
     def _numbers(self) -> list[Any]:
         found = []
@@ -223,6 +235,10 @@ class Compiled:
         scope = page.get()
         if scope is not None and scope.watchers:
             return self._eagerly("somebody watches what is recorded, as tensorgrad.debug() does", args, keywords)
+        if (
+            "raise" in np.geterr().values()
+        ):  # in the middle of a program, which may have written into parameters by then
+            return self._eagerly("numpy.errstate is to raise errors, and a program could not go back", args, keywords)
         try:
             leaves, key = flattened((args, keywords))
         except UntraceableError as reason:
@@ -346,6 +362,15 @@ class Compiled:
             self._told.add(reason)
             name = getattr(self._step, "__qualname__", repr(self._step))
             warnings.warn(f"compile: {name} runs eagerly: {reason}", CompileWarning, stacklevel=4)
+
+    def __reduce__(self) -> Any:
+        """By name, as a function is, where it stands under the name of its step; else of the step, with no programs."""
+        name = getattr(self._step, "__qualname__", "")
+        module = sys.modules.get(getattr(self._step, "__module__", None) or "")
+        with suppress(AttributeError):
+            if attrgetter(name)(module) is self:
+                return name
+        return compile, (self._step,)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -31,6 +31,15 @@ class Given:
         self.source, self.whole = source, whole
 
 
+class Same:
+    """In a template: a list, dict or object that was there before the call."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any) -> None:
+        self.thing = thing
+
+
 class Made:
     """In a template: a tensor that each call makes: its class, what is set on it, whether its tape was swept."""
 
@@ -72,25 +81,6 @@ def _swept_record(data: Any) -> Record:
     return record
 
 
-def built(part: Any, value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> Any:
-    """What a template stands for, with the values of this call."""
-    given = (value_of, tensor_at, array_at)
-    if isinstance(part, Made):
-        return part.build(built(part.node, *given))
-    if isinstance(part, Node):
-        return value_of(part)
-    if isinstance(part, Given):
-        return (tensor_at if part.whole else array_at)(part.source)
-    if isinstance(part, dict):
-        return {key: built(each, *given) for key, each in part.items()}
-    if isinstance(part, list):
-        return [built(each, *given) for each in part]
-    if isinstance(part, tuple):
-        parts = [built(each, *given) for each in part]
-        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
-    return part
-
-
 def nodes_of(template: Any) -> list[Node]:
     """The nodes whose values a template needs."""
     if isinstance(template, Made):
@@ -102,17 +92,6 @@ def nodes_of(template: Any) -> list[Node]:
     if isinstance(template, (list, tuple)):
         return [node for each in template for node in nodes_of(each)]
     return []
-
-
-def apply(changes: list[Change], value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> None:
-    """Make the changes of a call: values first, then what rests on them."""
-    targets = [change.target for change in changes if change.kind == "write"]
-    write(
-        [array_at(target) for target in targets],
-        [value_of(change.what) for change in changes if change.kind == "write"],
-        [tensor_at(target) for target in targets if target.kind == "tensor"],
-    )
-    assign(changes, value_of, tensor_at, array_at)
 
 
 def write(arrays: list[Any], values: list[Any], tensors: list[Any]) -> None:
@@ -127,13 +106,57 @@ def write(arrays: list[Any], values: list[Any], tensors: list[Any]) -> None:
             record.changed = when
 
 
-def assign(changes: list[Change], value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> None:
-    """Make the changes of a call that give a tensor another array, or set an entry."""
-    for change in changes:
-        if change.kind == "data":
-            tensor_at(change.target).data = built(change.what, value_of, tensor_at, array_at)
-        elif change.kind == "entry":
-            put(change.target, change.key, built(change.what, value_of, tensor_at, array_at))
+class Builder:
+    """What templates stand for in one call. A part that stands at two places is one thing at both.
+
+    value_of: the value of a node. tensor_at, array_at: what is at a source.
+    """
+
+    def __init__(self, value_of: Callable[[Node], Any], tensor_at: Any, array_at: Any) -> None:
+        self._value_of, self._tensor_at, self._array_at = value_of, tensor_at, array_at
+        self._made: dict[int, Any] = {}
+
+    def build(self, part: Any) -> Any:
+        """What a template stands for."""
+        if isinstance(part, Node):
+            return self._value_of(part)
+        if isinstance(part, Given):
+            return (self._tensor_at if part.whole else self._array_at)(part.source)
+        if isinstance(part, Same):
+            return part.thing
+        if not isinstance(part, (Made, dict, list, tuple)):
+            return part
+        if id(part) not in self._made:
+            self._made[id(part)] = self._new(part)
+        return self._made[id(part)]
+
+    def _new(self, part: Any) -> Any:
+        if isinstance(part, Made):
+            return part.build(self.build(part.node))
+        if isinstance(part, dict):
+            return {key: self.build(each) for key, each in part.items()}
+        parts = [self.build(each) for each in part]
+        if isinstance(part, list):
+            return parts
+        return type(part)(*parts) if hasattr(part, "_fields") else tuple(parts)
+
+    def apply(self, changes: list[Change]) -> None:
+        """Make the changes of a call: values first, then what rests on them."""
+        writes = [change for change in changes if change.kind == "write"]
+        write(
+            [self._array_at(change.target) for change in writes],
+            [self._value_of(change.what) for change in writes],
+            [self._tensor_at(change.target) for change in writes if change.target.kind == "tensor"],
+        )
+        self.assign(changes)
+
+    def assign(self, changes: list[Change]) -> None:
+        """Make the changes that give a tensor another array, or set an entry."""
+        for change in changes:
+            if change.kind == "data":
+                self._tensor_at(change.target).data = self.build(change.what)
+            elif change.kind == "entry":
+                put(change.target, change.key, self.build(change.what))
 
 
 def put(holder: Holder, key: Any, value: Any) -> None:
@@ -153,4 +176,4 @@ def put(holder: Holder, key: Any, value: Any) -> None:
         holder.put(key, value)
 
 
-__all__ = ["GONE", "Change", "Given", "Made", "Source", "apply", "assign", "built", "nodes_of", "write"]
+__all__ = ["GONE", "Builder", "Change", "Given", "Made", "Same", "Source", "nodes_of", "write"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from tensorgrad.backend.cuda.programs import is_real
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.looks import Look, Seen, entry, tensor_key
+from tensorgrad.program.looks import Look, Seen, entry, plain, tensor_key
 from tensorgrad.program.reach import NOTES, Holder, Reach, is_value
 from tensorgrad.tape import Leaf, Traced
 
@@ -22,9 +22,7 @@ def same(found: Any, expected: Any) -> bool:
         return False
     if kind in (tuple, frozenset):
         return len(found) == len(expected) and all(map(same, found, expected))
-    if not is_value(expected):
-        return False
-    return bool(found == expected) and (not isinstance(expected, float) or str(found) == str(expected))
+    return is_value(expected) and bool(plain(found) == plain(expected))
 
 
 def number_kind(value: Any) -> Any:
@@ -54,6 +52,9 @@ class Guards:
             (each, each.__code__, each.__defaults__, each.__kwdefaults__) for each in reach.functions.values()
         ]
         self.classes = [(each, len(vars(each))) for each in reach.classes.values()]
+        self.library = [(vars(each), list(vars(each).values()), each) for each in reach.library.values()]
+        self.objects = list(reach.objects.values())
+        self.kinds = list(map(type, self.objects))
         self.numbers: list[tuple[Holder, Any, Any]] = []  # (holder, key, what kind of number)
         self.no_gradients: list[int] = []  # numbers of the tensors that had none
         self.others: list[tuple[Holder, list[tuple[Any, Any]]]] = []
@@ -115,6 +116,11 @@ class Guards:
         for kind, count in self.classes:
             if len(vars(kind)) != count:
                 return f"{kind.__qualname__} has other entries"
+        for body, values, kind in self.library:
+            if list(body.values()) != values:
+                return f"{kind.__qualname__} has other entries"
+        if list(map(type, self.objects)) != self.kinds:
+            return "an object has another class"
         for entries, keys, expected, holder in self.dicts:
             if keys is not None and keys != list(entries) and keys != [key for key in entries if key not in NOTES]:
                 return f"{holder.path} has other entries, or in another order"

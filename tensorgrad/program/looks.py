@@ -37,7 +37,7 @@ def _attributes(tensor: Any) -> Any:
 
 def plain(value: Any) -> Any:
     """A plain value such that 0.0 and -0.0 differ; of anything else its id."""
-    if isinstance(value, (float, complex)):
+    if isinstance(value, (float, complex, np.inexact)):
         return str(value)
     return value if is_value(value) else id(value)
 

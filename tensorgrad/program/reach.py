@@ -13,6 +13,8 @@ import dis
 import functools
 import re
 import sys
+from collections import defaultdict
+from importlib.util import resolve_name
 from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
@@ -54,6 +56,9 @@ _PURE = {"math", "cmath", "numpy", "functools", "itertools", "operator", "collec
          "einops", "dataclasses", "builtins", "contextlib", "copy", "enum", "_operator", "_functools",
          "warnings"}  # fmt: skip
 _EFFECTS = {"print", "open", "input", "exec", "eval", "breakpoint", "__import__", "globals"}
+# Functions of NumPy that look at files, or change how all of it goes on.
+_OF_NUMPY = {"fromfile", "genfromtxt", "load", "loadtxt", "memmap", "save", "savetxt", "savez", "savez_compressed",
+             "setbufsize", "seterr", "seterrcall"}  # fmt: skip
 # Methods of a path that look at the disk, or change it.
 _OF_FILES = {"exists", "is_dir", "is_file", "iterdir", "mkdir", "read_bytes", "read_text", "rglob", "rmdir", "stat",
              "touch", "unlink", "write_bytes", "write_text"}  # fmt: skip
@@ -62,6 +67,7 @@ _USERS = {"recipes", "models", "train"}  # rooms of this package whose code is r
 _CODE = (FunctionType, BuiltinFunctionType, MethodType, type, ModuleType, np.ufunc, staticmethod, classmethod, property,
          GetSetDescriptorType, MemberDescriptorType, MethodDescriptorType, MethodWrapperType, WrapperDescriptorType,
          functools.cached_property, functools.partialmethod, type(_Named.field))  # fmt: skip
+_CACHING = type(functools.lru_cache(abs))
 
 
 def is_value(thing: Any) -> bool:
@@ -136,11 +142,15 @@ class Reach:
         self.generators: dict[int, Generator] = {}
         self.numbers: dict[tuple[int, Any], str] = {}  # (id of a dict, key): where a number is that changes by itself
         self.classes: dict[int, type] = {}  # of users: more names may come
+        self.library: dict[int, type] = {}  # classes of ours: somebody may put a method of his own there
         self.functions: dict[int, FunctionType] = {}  # of users: their code and defaults may be exchanged
+        self.objects: dict[int, Any] = {}  # whose class may be exchanged
+        self._modules: dict[int, tuple[ModuleType, set[str]]] = {}  # of users, with the names that are held
+        self._spoken, self._stored = set[str](), set[str]()  # names that users' code asks some object for, or sets
         self._met: dict[int, Any] = {}
         self._todo: list[tuple[Any, str]] = [(value, path) for path, value in roots.items()]
         self._strict = strict
-        while self._todo:
+        while self._todo or self._ask_modules():
             thing, path = self._todo.pop()
             if id(thing) not in self._met or isinstance(thing, _Uses):
                 self._met[id(thing)] = thing
@@ -164,7 +174,9 @@ class Reach:
             pass
         elif isinstance(thing, dict):
             self._hold(thing, "dict", path)
-            self._todo += [(key, path) for key in thing if not is_value(key) and not isinstance(key, Traced)]
+            self._todo += [(key, path) for key in thing if not is_value(key)]
+            if isinstance(thing, defaultdict):
+                self._hold(thing, "slots", path, ("default_factory",))
             self._members(thing, path, dict)
         elif isinstance(thing, (list, tuple)):
             self._hold(thing, "sequence", path)
@@ -179,6 +191,11 @@ class Reach:
             self._hold(thing.names_of, "dict", thing.path, thing.names)
         elif isinstance(thing, _CODE):
             self._code(thing, path)
+        elif isinstance(thing, _CACHING):
+            raise UntraceableError(
+                f"{path} keeps what it gave, as functools.lru_cache has it, and would keep values of a trace; call it "
+                "before the step"
+            )
         elif isinstance(thing, functools.partial):
             self._hold(thing, "slots", path, ("func", "args", "keywords"))
         elif isinstance(thing, Mode):
@@ -197,6 +214,7 @@ class Reach:
             return
         if getattr(thing, "__dict__", None) is not None:
             self._hold(thing.__dict__, "dict", path)
+        self.objects[id(thing)] = thing
         self._code(kind, kind.__name__)
 
     def _tensor(self, tensor: Any, path: str) -> None:
@@ -230,6 +248,7 @@ class Reach:
             self._hold(thing, "slots", path, tuple(slots))
         for container, key in getattr(kind, "changing_numbers", _none)(thing):
             self.numbers[id(container), key] = path
+        self.objects[id(thing)] = thing
         self._code(kind, kind.__name__)
 
     # ── code ────────────────────────────────────────────────────────────────────────────────────────────
@@ -245,6 +264,8 @@ class Reach:
             self._todo.append((thing.func, path))
         elif isinstance(thing, functools.partialmethod):
             self._todo += [(thing.func, path), (thing.args, path), (thing.keywords, path)]
+        elif isinstance(thing, ModuleType):
+            self._module(thing, set(), path)
         elif isinstance(thing, type):
             if not _is_trusted(type(thing).__module__):
                 self._todo.append((type(thing), path))
@@ -253,6 +274,9 @@ class Reach:
                     self.classes[id(kind)] = kind
                     names = [name for name in vars(kind) if name not in _CLASS_NOTES and not _is_generated(kind, name)]
                     self._todo.append((_Uses(vars(kind), tuple(names), kind.__qualname__), path))
+                elif _is_ours(kind.__module__):
+                    self.library[id(kind)] = kind
+                    self._todo += [(each, path) for each in vars(kind).values() if isinstance(each, FunctionType)]
         elif isinstance(thing, FunctionType):
             self._function(thing, path)
         elif isinstance(thing, BuiltinFunctionType):
@@ -271,22 +295,31 @@ class Reach:
             kernels = [kernel for library, kernel in op.kernels.items() if library != "traced"]
             self._todo += [(each, path) for each in [op.composition, *kernels, *rules]]
             return
+        if str(function.__module__).startswith("tensorgrad.io"):
+            raise UntraceableError(f"{path} is {function.__name__}(), which looks at files that may change")
         if _is_trusted(function.__module__ or "") and not function.__code__.co_filename.startswith("<doctest"):
             self._todo += [(cell, path) for cell in function.__closure__ or ()]
             return
         self.functions[id(function)] = function
-        names, attributes, modules = _names_used(function.__code__)
+        used = _names_used(function.__code__)
         known, builtins = function.__globals__, vars(_builtins)
-        effects = sorted(name for name in names if name not in known and name in builtins and name in _EFFECTS)
+        effects = sorted(name for name in used.names if name not in known and name in builtins and name in _EFFECTS)
         if effects:
             raise UntraceableError(f"{path} calls {effects[0]}(), which a program would not do again")
-        if attributes & _OF_FILES:
-            raise UntraceableError(f"{path} uses .{min(attributes & _OF_FILES)}, which looks at files that may change")
-        self._todo.append((_Uses(known, tuple(sorted(names)), function.__module__ or path), path))
-        found = [known[name] for name in names if isinstance(known.get(name), ModuleType)]
-        found += [sys.modules[name] for name in modules if name in sys.modules]
-        for module in found:
-            self._module(module, attributes | modules, path)
+        if used.attributes & _OF_FILES:
+            raise UntraceableError(
+                f"{path} uses .{min(used.attributes & _OF_FILES)}, which looks at files that may change"
+            )
+        if "type" in used.names and "item" in used.attributes:
+            raise UntraceableError(
+                f"{path} asks for type() where it takes an item(), whose type is another in a trace; ask isinstance()"
+            )
+        self._spoken |= used.attributes | used.texts
+        self._stored |= used.stored
+        self._todo.append((_Uses(known, tuple(sorted(used.names)), function.__module__ or path), path))
+        found = [known[name] for name in used.names if isinstance(known.get(name), ModuleType)]
+        for module in [*found, *_imported(used.imports, known, path)]:
+            self._module(module, used.attributes, path)
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         self._todo += [(cell, name) for name, cell in cells]
         self._todo += [(each, path) for each in (function.__defaults__, function.__kwdefaults__) if each]
@@ -294,22 +327,60 @@ class Reach:
             self._todo.append((function.__dict__, path))
 
     def _module(self, module: ModuleType, names: set[str], path: str) -> None:
+        """A module, and the names that a function asks for, of this one or of others that it sees."""
         root = module.__name__.partition(".")[0]
         if root == "numpy" and ("random" in names or "random" in module.__name__):
             raise UntraceableError(f"{path} uses numpy.random, whose draws would stay the same; use tensorgrad.random")
-        if _is_trusted(module.__name__):
-            return
-        if root in sys.stdlib_module_names:
+        if root == "numpy" and names & _OF_NUMPY:
             raise UntraceableError(
-                f"{path} uses the module {module.__name__}, whose answers may change from call to call"
+                f"{path} uses numpy.{min(names & _OF_NUMPY)}, which looks at files, or sets how NumPy goes on"
             )
-        used = [name for name in sorted(names) if name in vars(module)]
-        inner = [name for name in used if isinstance(vars(module)[name], ModuleType)]
-        self._todo.append((_Uses(vars(module), tuple(set(used) - set(inner)), module.__name__), path))
-        for name in inner:
-            if vars(module)[name] is not module and vars(module)[name] not in self._met.values():
-                self._met[id(vars(module)[name])] = vars(module)[name]
-                self._module(vars(module)[name], names, f"{path}.{name}")
+        if _is_ours(module.__name__):
+            self._names_of(module, names & set(dir(module)), path)  # some of them are there when they are asked for
+        elif not _is_trusted(module.__name__):
+            if root in sys.stdlib_module_names:
+                raise UntraceableError(
+                    f"{path} uses the module {module.__name__}, whose answers may change from call to call"
+                )
+            self._modules.setdefault(id(module), (module, set()))
+            self._names_of(module, names & vars(module).keys(), path)
+
+    def _names_of(self, module: ModuleType, names: set[str], path: str) -> None:
+        """Hold names of a module, and go into the modules among what they stand for."""
+        _, held = self._modules.get(id(module), (module, set()))
+        new = names - held
+        held |= new
+        if new:
+            self._todo.append((_Uses(vars(module), tuple(sorted(new)), module.__name__), path))
+
+    def _ask_modules(self) -> bool:
+        """Hold what is asked of modules by way of other names than their own: whether there was anything new.
+
+        A module that stands at an attribute, or is handed to a function, is one of those that any code may ask.
+        """
+        for module, _ in list(self._modules.values()):
+            asked = {name for name in self._spoken & vars(module).keys() if not _is_of_python(vars(module)[name])}
+            self._names_of(module, asked | self._stored, module.__name__)
+        return bool(self._todo)
+
+
+def _is_of_python(thing: Any) -> bool:
+    """Whether something is a module of Python's own library."""
+    return isinstance(thing, ModuleType) and thing.__name__.partition(".")[0] in sys.stdlib_module_names
+
+
+def _imported(imports: set[tuple[int, str, Any]], known: dict[str, Any], path: str) -> list[ModuleType]:
+    """The modules that a function's code imports, by level, name and what it takes from there."""
+    found = []
+    for level, name, parts in imports:
+        package = known.get("__package__") or str(known.get("__name__", "")).rpartition(".")[0]
+        whole = resolve_name("." * level + name, package) if level else name
+        if whole not in sys.modules:
+            raise UntraceableError(f"{path} imports {whole}, which is not there yet; import it before the step")
+        found += [
+            sys.modules[each] for each in (whole, *[f"{whole}.{part}" for part in parts or ()]) if each in sys.modules
+        ]
+    return found
 
 
 class _Uses:
@@ -388,26 +459,41 @@ def _is_trusted(module: str) -> bool:
     return parts[0] in _PURE or (parts[0] == "tensorgrad" and (len(parts) < 2 or parts[1] not in _USERS))
 
 
+class _Used(NamedTuple):
+    """What some code, and the code in it, speaks of.
+
+    names: global ones. attributes: of any object. stored: those that it sets. texts: that might be names of attributes.
+    imports: (level, name, what is taken from there).
+    """
+
+    names: set[str]
+    attributes: set[str]
+    stored: set[str]
+    texts: set[str]
+    imports: set[tuple[int, str, Any]]
+
+
 @functools.lru_cache(maxsize=4096)
-def _names_used(code: CodeType) -> tuple[set[str], set[str], set[str]]:
-    """The global names, attributes and modules that some code, and the code in it, speaks of."""
-    names: set[str] = set()
-    attributes: set[str] = set()
-    modules: set[str] = set()
-    for line in dis.get_instructions(code):
-        if line.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            names.add(line.argval)
+def _names_used(code: CodeType) -> _Used:
+    used = _Used(set(), set(), set(), set(), set())
+    lines = [line for line in dis.get_instructions(code) if line.opname not in ("EXTENDED_ARG", "CACHE", "NOP")]
+    for place, line in enumerate(lines):
+        if line.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"):
+            used.names.add(line.argval)
         elif line.opname == "IMPORT_NAME":
-            modules.add(line.argval)
+            level, parts = lines[place - 2].argval, lines[place - 1].argval
+            used.imports.add((level, line.argval, parts))
         elif line.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
-            attributes.add(line.argval)
-        elif line.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
-            names.add(line.argval)
+            used.attributes.add(line.argval)
+        elif line.opname in ("STORE_ATTR", "DELETE_ATTR"):
+            used.stored.add(line.argval)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
-            more = _names_used(constant)
-            names, attributes, modules = names | more[0], attributes | more[1], modules | more[2]
-    return names, attributes, modules
+            for own, more in zip(used, _names_used(constant), strict=True):
+                own |= more  # type: ignore[operator]
+        elif isinstance(constant, str) and constant.isidentifier():
+            used.texts.add(constant)
+    return used
 
 
 __all__ = ["NOTES", "Holder", "Reach", "is_value"]

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
-from tensorgrad.backend import memory_of, stand_in, to_numpy
+from tensorgrad.backend import get_default_dtype, memory_of, set_default_dtype, stand_in, to_numpy
 from tensorgrad.backend.cpu.parameter_blocks import steps_seen
 from tensorgrad.backend.cuda.programs import is_on_gpu, is_real
+from tensorgrad.program.arguments import is_as_before
 from tensorgrad.program.calls import Node, UntraceableError
-from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built
+from tensorgrad.program.effects import GONE, Builder, Change, Given, Made, Same, Source
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
 from tensorgrad.program.reach import Holder, Reach, is_value
@@ -50,6 +51,7 @@ class Recording:
         is_queued: bool = False,
     ) -> None:
         self._dry, self._whole_kernels = dry, whole_kernels
+        self._default_dtype = get_default_dtype()
         self.drawn: dict[int, Any] = {}  # what was drawn, by the place of the line
         self.guards = Guards(reach)
         self.trace = Trace(by_shadows, is_queued)
@@ -61,6 +63,7 @@ class Recording:
         self._reach, self._leaves = reach, leaves
         self.alike = alike(leaves, list(reach.tensors.values()), list(reach.arrays.values()))
         self.values: dict[Node, Any] = {}  # of the nodes that results and changes need
+        self._templates: dict[int, tuple[Any, Any]] = {}  # by the id of what they stand for
         self._own_tensors, self._own_arrays = list(reach.tensors.values()), list(reach.arrays.values())
         self._tensors: dict[int, tuple[Any, Source]] = {}
         self._traced: dict[int, tuple[TracedArray, Any, Source]] = {}  # by the id of a real array
@@ -79,7 +82,8 @@ class Recording:
         add_kernels()
         before = [(each, each.data, each.record, each.grad) for each, _ in self._tensors.values()]
         try:
-            args, keywords = rebuild(self._exchange())
+            leaves = self._exchange()
+            args, keywords = given = rebuild(leaves)
             tokens = tracing.set(self.trace), stand_in.set(LIBRARY), draws_seen.set(self._draw)
             whole = kernels_whole.set(self._whole_kernels)
             steps = steps_seen.set(UpdateWatcher(self.trace) if self._whole_kernels is True else None)
@@ -93,7 +97,9 @@ class Recording:
                 tracing.reset(tokens[0])
                 stand_in.reset(tokens[1])
                 draws_seen.reset(tokens[2])
-            self._note_changes(result)
+            if not is_as_before(given, rebuild(leaves)):
+                raise UntraceableError("it changes a list or dict that it was given; return what is to be kept")
+            self._note_changes(result, before)
         except BaseException as error:
             self._go_back(before)
             for generator, state in self._states.values():
@@ -111,11 +117,13 @@ class Recording:
         for update in self.trace.put_off:
             update.make()
         self.values = {node: each.compute() if type(each) is Later else each for node, each in self.values.items()}
-        apply(self.changes, self.values.__getitem__, self.tensor_at, self.array_at)
-        return built(self.template, self.values.__getitem__, self.tensor_at, self.array_at)
+        builder = Builder(self.values.__getitem__, self.tensor_at, self.array_at)
+        builder.apply(self.changes)
+        return builder.build(self.template)
 
     def _go_back(self, before: list[Any]) -> None:
         """Everything as it was before the run, but for what was drawn."""
+        set_default_dtype(self._default_dtype)
         for tensor, data, record, grad in before:
             tensor.data, tensor.record, tensor.grad = data, record, grad
         for holder in self._reach.holders:
@@ -125,6 +133,7 @@ class Recording:
         """Let go of the values and the arguments of the run; what is left is what a program is written from."""
         self.values, self.result, self._leaves, self._own_tensors, self._own_arrays = {}, None, [], [], []
         self._tensors, self._traced, self._real, self._first, self._states = {}, {}, {}, {}, {}
+        self._templates = {}
 
     def tensor_at(self, source: Source) -> Any:
         """The tensor of a source."""
@@ -207,8 +216,16 @@ class Recording:
 
     # ── after ───────────────────────────────────────────────────────────────────────────────────────────
 
-    def _note_changes(self, result: Any) -> None:
+    def _note_changes(self, result: Any, before: list[Any]) -> None:
         """What the step changed, without changing anything: it may still turn out that it cannot be a program."""
+        if get_default_dtype() != self._default_dtype:
+            raise UntraceableError("the default dtype is another after the step; set it outside of the step")
+        for tensor, _, record, _ in before:
+            if (tensor.record is None) != (record is None):
+                raise UntraceableError(
+                    f"requires_grad of a tensor of shape {tuple(tensor.data.shape)} is another after the step; set it "
+                    "outside of the step"
+                )
         self.template = self._template(result, "its result")
         shared = overlapping([array for _, array, _ in self._traced.values()])
         memories = {id(memory_of(array)) for _, array, _ in self._traced.values()}
@@ -233,6 +250,8 @@ class Recording:
 
     def _note_entries(self, holder: Holder) -> None:
         now = holder.entries()
+        if [key for key in now if key in holder.before] != [key for key in holder.before if key in now]:
+            raise UntraceableError(f"{holder.path} is in another order after the step, and a program would not sort it")
         for key in [*holder.before, *[key for key in now if key not in holder.before]]:
             before, after = holder.before.get(key, GONE), now.get(key, GONE)
             if after is before or (isinstance(after, TracedArray) and self._real.get(id(after)) is before):
@@ -256,6 +275,12 @@ class Recording:
         """A result, or what was set somewhere, with nodes for what each call computes anew."""
         if id(value) in self._tensors:
             return Given(self._tensors[id(value)][1], True)
+        known = self._templates.get(id(value))
+        if known is None:
+            known = self._templates[id(value)] = (value, self._new_template(value, path))
+        return known[1]
+
+    def _new_template(self, value: Any, path: str) -> Any:
         if isinstance(value, Traced):
             return self._made(value, path)
         if isinstance(value, TracedArray):
@@ -263,21 +288,21 @@ class Recording:
         if isinstance(value, Number):
             self.values[value.node] = value.value
             return value.node
-        if isinstance(value, dict) and type(value) is dict:
+        if is_value(value):
+            return value
+        if any(each.thing is value or getattr(value, "__dict__", self) is each.thing for each in self._reach.holders):
+            return Same(value)
+        if type(value) is dict:
+            if any(isinstance(key, Traced) and id(key) not in self._tensors for key in value):
+                raise UntraceableError(f"{path} has a tensor as a key of a dict, which a program would not make anew")
             return {key: self._template(each, path) for key, each in value.items()}
-        if isinstance(value, (list, tuple)):
+        if type(value) in (list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
             parts = [self._template(each, path) for each in value]
             if isinstance(value, list):
                 return parts
             return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
-        if is_value(value):
-            return value
         if isinstance(value, np.ndarray):
             raise UntraceableError(f"{path} has an ndarray that was made outside of tensorgrad")
-        if any(
-            holder.thing is value or getattr(value, "__dict__", self) is holder.thing for holder in self._reach.holders
-        ):
-            return value
         raise UntraceableError(f"{path} has a {type(value).__name__}, which a program cannot make")
 
     def _array(self, value: TracedArray) -> Node | Given:
@@ -312,21 +337,23 @@ class Recording:
         return Made(type(tensor), self._array(data), dict(getattr(tensor, "__dict__", {})), swept)
 
 
+def span(array: Any) -> tuple[int, int]:
+    """The addresses between which the elements of an array lie; whoever owns the memory."""
+    if not array.flags.c_contiguous:
+        return byte_bounds(array)
+    start = array.__array_interface__["data"][0]
+    return start, start + array.nbytes
+
+
 def overlapping(arrays: list[Any]) -> set[int]:
     """The ids of those arrays that have memory in common with another of them, or may have."""
-    by_memory: dict[int, list[Any]] = {}
-    for array in arrays:
-        by_memory.setdefault(id(memory_of(array)), []).append(array)
     found: set[int] = set()
-    for together in by_memory.values():
-        if len(together) > 1:
-            spans = sorted([(*byte_bounds(each), id(each)) for each in together if each.size])
-            reached, whose = 0, 0
-            for start, end, number in spans:
-                if start < reached:
-                    found |= {number, whose}
-                if end > reached:
-                    reached, whose = end, number
+    reached, whose = 0, 0
+    for (start, end), number in sorted([(span(each), id(each)) for each in arrays if each.size]):
+        if start < reached:
+            found |= {number, whose}
+        if end > reached:
+            reached, whose = end, number
     return found
 
 
@@ -347,4 +374,4 @@ def alike(leaves: list[Any], tensors: list[Any], arrays: list[Any]) -> Any:
     return tuple(found)
 
 
-__all__ = ["Recording", "alike", "overlapping"]
+__all__ = ["Recording", "alike", "overlapping", "span"]

@@ -52,6 +52,11 @@ class TracedArray:
         self.version = 0  # how often it was written into
         self.seen = 0 if base is None else base.version  # which version of its base a view looks at
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """What isinstance() is to find: the type of the array that a step would have without a trace."""
+        return np.ndarray
+
     @property
     def value(self) -> Any:
         """The value, computed now where it was not."""
@@ -171,9 +176,6 @@ class TracedArray:
         self.node, self.held, self.known = node, value, known
         self.version += 1
 
-    def __invert__(self) -> Any:
-        return self.trace.call(np.invert, (self,))
-
     def reshape(self, *shape: Any) -> Any:
         """As ndarray's."""
         return self.trace.call(np.reshape, (self, shape[0] if len(shape) == 1 else shape))
@@ -223,7 +225,10 @@ class TracedArray:
 
 
 class Number:
-    """A Python number that is being traced: a learning rate, a count of steps, the item of an array."""
+    """A Python number that is being traced: a learning rate, a count of steps, the item of an array.
+
+    It is an int or a float: truth values are compared where they arise, see `Trace.number`.
+    """
 
     __slots__ = ("node", "trace", "value")
     __array_ufunc__ = None
@@ -237,7 +242,7 @@ class Number:
         return type(self.value)
 
     def __bool__(self) -> bool:
-        return bool(self.trace.guard(self if isinstance(self.value, bool) else self.trace.number(bool, (self,))))
+        return bool(self.trace.number(bool, (self,)))
 
     def __int__(self) -> int:
         return int(self.trace.guard(self.trace.number(int, (self,))))
@@ -253,16 +258,24 @@ class Number:
             "text, and would stay what it was; keep it a tensor, return it, and look at it outside of the step"
         )
 
-    def __round__(self, digits: int | None = None) -> Number:
+    def __round__(self, digits: int | None = None) -> Any:
         return self.trace.number(round, (self, digits))
 
-    __float__ = __complex__ = __str__ = __hash__ = _refuse
+    __float__ = __complex__ = __str__ = __repr__ = __hash__ = _refuse
 
     def __format__(self, spec: str) -> str:
         return str(self._refuse())
 
-    def __repr__(self) -> str:
-        return f"<traced number {self.value!r}>"
+    def __getattr__(self, name: str) -> Any:
+        if not hasattr(self.value, name):
+            raise AttributeError(f"a {type(self.value).__name__} has no attribute {name}")
+        return self._refuse()
+
+    def __copy__(self) -> Number:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Number:
+        return self
 
 
 def item(array: Any) -> Any:
@@ -335,21 +348,17 @@ _ARRAY_FUNCTIONS: dict[Any, Any] = {
     operator.lt: np.less, operator.le: np.less_equal, operator.gt: np.greater, operator.ge: np.greater_equal,
     operator.neg: np.negative, operator.pos: np.positive, operator.abs: np.absolute, operator.invert: np.invert,
 }  # fmt: skip
-for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow"):
-    _function = getattr(operator, _name)
+_NAMES = ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and_", "or_", "xor", "lshift", "rshift")
+for _name in _NAMES:
+    _function, _name = getattr(operator, _name), _name.rstrip("_")
     for _kind in (TracedArray, Number):
         setattr(_kind, f"__{_name}__", _binary(_function, False))
         setattr(_kind, f"__r{_name}__", _binary(_function, True))
     setattr(TracedArray, f"__i{_name}__", _in_place(_function))
-for _name in ("matmul", "and_", "or_", "xor", "lshift", "rshift"):
-    _function, _name = getattr(operator, _name), _name.rstrip("_")
-    setattr(TracedArray, f"__{_name}__", _binary(_function, False))
-    setattr(TracedArray, f"__r{_name}__", _binary(_function, True))
-    setattr(TracedArray, f"__i{_name}__", _in_place(_function))
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     for _kind in (TracedArray, Number):
         setattr(_kind, f"__{_name}__", _binary(getattr(operator, _name), False))
-for _name in ("neg", "pos", "abs"):
+for _name in ("neg", "pos", "abs", "invert"):
     for _kind in (TracedArray, Number):
         setattr(_kind, f"__{_name}__", _unary(getattr(operator, _name)))
 for _name in ("floor", "ceil", "trunc"):
@@ -540,12 +549,13 @@ class Trace:
         """A reduction by a ufunc; without axis=, as NumPy has it, over the first."""
         return self.call(ufunc.reduce, (x, axis, dtype, out, keepdims))
 
-    def number(self, function: Any, args: tuple[Any, ...]) -> Number:
-        """Call a function that gives a Python number."""
+    def number(self, function: Any, args: tuple[Any, ...]) -> Any:
+        """Call a function that gives a Python number; one that is true or false must be so in every call."""
         if any(isinstance(each, TracedArray) and not each.known for each in args):
             raise UnknownValueError("Python looked at a value that is not known")
         value = self._called(function, mapped(args, _TRACED, lambda each: each.value), {})
-        return Number(self, self.add("number", function, mapped(args, _TRACED, self.lower)), value)
+        number = Number(self, self.add("number", function, mapped(args, _TRACED, self.lower)), value)
+        return self.guard(number) if isinstance(value, bool) else number
 
     def guard(self, number: Number) -> Any:
         """The value of a number, which it must have in every call of the program."""

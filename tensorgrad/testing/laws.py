@@ -12,7 +12,7 @@ import numpy as np
 from tensorgrad import backend, ops
 from tensorgrad.backend import is_inexact
 from tensorgrad.program.calls import UntraceableError
-from tensorgrad.program.effects import built
+from tensorgrad.program.effects import Builder
 from tensorgrad.program.reach import Reach
 from tensorgrad.program.recording import Recording
 from tensorgrad.program.writing import MisfitError, Writer
@@ -361,7 +361,9 @@ def as_a_program(trial: Trial) -> None:
         except MisfitError:
             return False
         places = (lambda source: fresh[source.number]), (lambda source: given[id(source)])
-        for ours, theirs in zip(built(recording.template, found.__getitem__, *places), step(*fresh), strict=True):
+        for ours, theirs in zip(
+            Builder(found.__getitem__, *places).build(recording.template), step(*fresh), strict=True
+        ):
             if (ours is None) != (theirs is None):
                 raise AssertionError("the program and the eager step have gradients at other places")
             if ours is not None:

@@ -8,7 +8,7 @@ import numpy as np
 
 import tensorgrad as tg
 from tensorgrad.program.calls import Node
-from tensorgrad.program.effects import GONE, Change, Given, Made, Source, apply, built, nodes_of, put
+from tensorgrad.program.effects import GONE, Builder, Change, Given, Made, Same, Source, nodes_of, put
 from tensorgrad.program.reach import Holder
 
 
@@ -17,9 +17,17 @@ def test_a_template_is_built_with_the_values_of_the_call() -> None:
     template = {"a": [Made(tg.Tensor, node, {}, False), number], "b": (Given(Source("tensor", 0), True), "text")}
     assert nodes_of(template) == [node, number]
     tensor = tg.ones(1)
-    found = built(template, {node: np.zeros(2), number: 3}.__getitem__, lambda source: tensor, None)
+    found = Builder({node: np.zeros(2), number: 3}.__getitem__, lambda source: tensor, None).build(template)
     assert (found["a"][0].numpy().tolist(), found["a"][1]) == ([0.0, 0.0], 3)
     assert found["b"][0] is tensor
+
+
+def test_what_is_one_thing_is_made_once_and_what_was_there_is_itself() -> None:
+    made, before = Made(tg.Tensor, Node("call", 0), {}, False), ["there"]
+    builder = Builder(lambda _: np.zeros(2), None, None)
+    one, others, same = builder.build((made, [made], Same(before)))
+    assert one is others[0] is builder.build(made)
+    assert same is before
 
 
 def test_changes_are_written_into_arrays_tensors_and_entries() -> None:
@@ -30,7 +38,7 @@ def test_changes_are_written_into_arrays_tensors_and_entries() -> None:
         Change("data", Source("tensor", 0), None, Given(place, False)),
         Change("entry", Holder(entries, "dict", "entries"), "a", 5),
     ]
-    apply(changes, lambda _: np.ones(2), lambda _: tensor, lambda _: array)
+    Builder(lambda _: np.ones(2), lambda _: tensor, lambda _: array).apply(changes)
     assert array.tolist() == [1.0, 1.0]
     assert tensor.data is array
     assert entries == {"a": 5}

@@ -23,7 +23,8 @@ def test_same_is_one_object_or_an_equal_plain_value_of_one_type() -> None:
     assert all(same(left, right) for left, right in [(thing, thing), (1.5, 1.5), ("a", "a"), ((), ())])
     unlike = [(1, 1.0), (True, 1), (0.0, -0.0), ([], []), (1, 2), (None, 0)]
     assert not any(same(left, right) for left, right in unlike)
-    assert same(float("nan"), float("nan")) is False
+    assert same(float("nan"), float("nan"))
+    assert not same(np.float32(0.0), np.float32(-0.0))
 
 
 def test_number_kinds() -> None:
