@@ -184,7 +184,7 @@ def report(workload: Workload, figures: Sequence[timing.Figure], lines: Mapping[
     """What was found, on the screen."""
     for engine, line in lines.items():
         text = f"{timing.number(line['median'])} ms, at best {timing.number(line['least'])}"
-        print(f"  {engine:<22} {text:<30} peak {timing.number(line['peak'])} MB")
+        print(f"  {engine:<24} {text:<30} peak {timing.number(line['peak'])} MB")
     for figure in figures:
         print(f"  {figure}")
 

@@ -234,7 +234,7 @@ class Compiled:
             return self._step(*args, **keywords)
         scope = page.get()
         if scope is not None and scope.watchers:
-            return self._eagerly("somebody watches what is recorded, as tensorgrad.debug() does", args, keywords)
+            return self._eagerly("somebody watches what is recorded, as tensorgrad.profile() does", args, keywords)
         if (
             "raise" in np.geterr().values()
         ):  # in the middle of a program, which may have written into parameters by then
