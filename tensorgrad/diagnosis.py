@@ -6,6 +6,7 @@ import os
 import sys
 import zlib
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -208,12 +209,20 @@ def _kinds(value: Any) -> str:
 _HOUSE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
-def _user_line() -> str:
-    """The file and line of the innermost frame outside this library, whose call bodies are named "<op ...>"."""
-    frame = sys._getframe(1)
+def user_frame() -> tuple[FrameType, int]:
+    """The innermost frame outside this library, whose call bodies are named "<op ...>", and its `stacklevel`.
+
+    The level is for a `warnings.warn` beside the call of this function.
+    """
+    frame, level = sys._getframe(1), 1
     while frame.f_back is not None and frame.f_code.co_filename.startswith((_HOUSE, "<op ")):
-        frame = frame.f_back
+        frame, level = frame.f_back, level + 1
+    return frame, level
+
+
+def _user_line() -> str:
+    frame, _ = user_frame()
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 
-__all__ = ["debug", "detect_anomaly"]
+__all__ = ["debug", "detect_anomaly", "user_frame"]

@@ -4,7 +4,8 @@ numba takes a second to be imported, and a second or two to compile a kernel, wh
 processes. So it is not looked for before an array has `LEAST` numbers; which kernel runs depends on shapes alone, and
 results are the same from run to run. Where numba is missing the kernels of NumPy run, and nobody notices.
 
-What is compiled are plain Python functions (`numba_*.py`), written as loops over numbers, which also run uncompiled.
+What is compiled are plain Python functions, in `backend/numba/`, written as loops over numbers, which also run as they
+stand.
 """
 
 from __future__ import annotations
@@ -58,8 +59,8 @@ def set_fast(wanted: bool | None) -> None:
     """Have kernels compiled by numba run: never (False), on arrays of any size (True), or where they pay (None).
 
     None is how it is at first, unless the environment says TENSORGRAD_FAST=0 or 1. They pay for arrays of 64 Ki numbers
-    and more, if numba is installed (`pip install ".[fast]"`); nothing imports it before. They are softmax and its kin,
-    normalisations, the update of Adam, and long programs over small arrays. Results differ from those of NumPy's
+    and more, if numba is installed (`pip install -e ".[fast]"`); nothing imports it before. They are softmax and its
+    kin, normalisations, the update of Adam, and long programs over small arrays. Results differ from those of NumPy's
     kernels by rounding; for any number of threads they are the same.
     Raises ModuleNotFoundError for True where numba is not installed.
 
@@ -71,7 +72,7 @@ def set_fast(wanted: bool | None) -> None:
     """
     global _wanted, least
     if wanted not in (None, True, False):
-        raise ValueError(f"set_fast: {wanted!r}; it is True, False or None")
+        raise ValueError(f"set_fast: expected True, False or None, got {wanted!r}")
     if wanted and find_spec("numba") is None:
         raise ModuleNotFoundError('set_fast(True) needs the package numba: from a clone, pip install -e ".[fast]"')
     _wanted, least = wanted, {None: LEAST, True: 0, False: _NEVER}[wanted]

@@ -18,6 +18,7 @@ import numpy as np
 from tensorgrad.backend import get_default_dtype, settle
 from tensorgrad.backend.cpu.buffers import release
 from tensorgrad.backend.cuda.programs import is_on_gpu, kept_whole
+from tensorgrad.diagnosis import user_frame
 from tensorgrad.precision import autocast_dtype
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
@@ -205,6 +206,7 @@ class Compiled:
         self._failures, self._told = 0, set[str]()
         self._is_heavy = False  # its values take so much memory that it is traced by shadows
         self.reason: str | None = None  # why the step stays eager
+        self.changed: str | None = None  # what was otherwise than in the program used last, when it was traced anew
         self.traces = 0  # how often it was traced
         self.replays = 0  # calls that ran as a program
 
@@ -235,9 +237,8 @@ class Compiled:
         scope = page.get()
         if scope is not None and scope.watchers:
             return self._eagerly("somebody watches what is recorded, as tensorgrad.profile() does", args, keywords)
-        if (
-            "raise" in np.geterr().values()
-        ):  # in the middle of a program, which may have written into parameters by then
+        if "raise" in np.geterr().values():
+            # An error would come in the middle of a program, which may have written into parameters by then.
             return self._eagerly("numpy.errstate is to raise errors, and a program could not go back", args, keywords)
         try:
             leaves, key = flattened((args, keywords))
@@ -251,18 +252,23 @@ class Compiled:
             self._lock.release()
 
     def _call(self, key: Any, leaves: list[Any], args: Any, keywords: Any) -> Any:
+        changed = None
         for place, (own, program) in enumerate(self._programs):
-            if own == key and program.fits(leaves) is None:
+            misfit = program.fits(leaves) if own == key else "its arguments, the default dtype or a mode are others"
+            if misfit is None:
                 try:
                     result = program.run()
-                except MisfitError:
-                    continue
+                except MisfitError as error:
+                    misfit = str(error.__cause__)
+                else:
+                    self.replays, self._failures = self.replays + 1, 0
+                    if place:
+                        self._programs.insert(0, self._programs.pop(place))
+                    return result
                 finally:
                     program.forget()
-                self.replays, self._failures = self.replays + 1, 0
-                if place:
-                    self._programs.insert(0, self._programs.pop(place))
-                return result
+            changed = changed or misfit
+        self.changed = changed
         return self._trace(key, leaves, args, keywords)
 
     def _trace(self, key: Any, leaves: list[Any], args: Any, keywords: Any) -> Any:
@@ -326,7 +332,7 @@ class Compiled:
         self._programs.insert(0, (key, program))
         del self._programs[_PROGRAMS:]
         if self.traces > 4 * _PROGRAMS and self.replays < self.traces:
-            self.reason = f"{self.traces} traces served for {self.replays} calls: something changes at every call"
+            self.reason = f"{self.traces} traces served for {self.replays} calls; what was otherwise: {self.changed}"
             self._tell(self.reason)
             self._programs.clear()
 
@@ -361,7 +367,7 @@ class Compiled:
         if reason not in self._told:
             self._told.add(reason)
             name = getattr(self._step, "__qualname__", repr(self._step))
-            warnings.warn(f"compile: {name} runs eagerly: {reason}", CompileWarning, stacklevel=4)
+            warnings.warn(f"compile: {name} runs eagerly: {reason}", CompileWarning, stacklevel=user_frame()[1])
 
     def __reduce__(self) -> Any:
         """By name, as a function is, where it stands under the name of its step; else of the step, with no programs."""
@@ -410,7 +416,10 @@ def compile(step: Callable[..., Any]) -> Compiled:
     [5.0, 3.2, 2.048, 1.311]
     >>> step.traces, step.replays
     (2, 2)
+    Raises TypeError for what is no function.
     """
+    if not callable(step):
+        raise TypeError(f"compile: expected a function of tensors and numbers, got a {type(step).__name__}")
     return Compiled(step)
 
 

@@ -44,7 +44,7 @@ class MisfitError(Exception):
 def expect(found: Any, expected: Any) -> None:
     """Raise where a value that Python looked at in the trace is another now."""
     if found != expected:
-        raise MisfitError
+        raise MisfitError(f"a value that the step looks at was {expected!r} and is {found!r}")
 
 
 def cast_into(array: Any, out: Any) -> Any:

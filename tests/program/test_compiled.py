@@ -235,8 +235,9 @@ def check(step: Callable[..., Any], *args: Any) -> Any:
 def refused(step: Callable[..., Any], words: str, *args: Any) -> None:
     """That a step stays eager, says why, once, and gives what it gives."""
     compiled = tg.compile(step)
-    with pytest.warns(tg.CompileWarning, match=words):
+    with pytest.warns(tg.CompileWarning, match=words) as told:
         compiled(*args)
+    assert [each.filename for each in told] == [__file__]  # the line of whoever called the step
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for _ in range(4):
@@ -286,6 +287,34 @@ def test_what_a_program_would_not_do_again_keeps_a_step_eager() -> None:
     compiled(x)
     assert len(log) == 4
     assert compiled.replays == 0
+
+
+def test_a_step_says_what_was_otherwise_when_it_was_traced_anew() -> None:
+    seen: list[Any] = []
+
+    def grows(x: Any) -> Any:
+        seen.append(x * 2)
+        return seen[-1] if x.sum() > 0 else seen[0]
+
+    x = tg.ones(2)
+    compiled = tg.compile(grows)
+    compiled(x)
+    assert compiled.changed is None
+    compiled(x)
+    assert str(compiled.changed).endswith("seen has other entries, or in another order")
+    for _ in range(30):
+        compiled(x)
+    with pytest.warns(tg.CompileWarning, match="33 traces served for 0 calls; what was otherwise: seen has other"):
+        compiled(x)
+    either = tg.compile(lambda x: x * 2 if x.sum() > 0 else x)
+    for values, said in ([1.0], None), ([-1.0], "looks at was True and is False"), ([1.0, 2.0], "arguments"):
+        either(tg.asarray(values))
+        assert said is None or said in str(either.changed)
+
+
+def test_what_is_no_function_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="compile: expected a function of tensors and numbers, got a int"):
+        tg.compile(3)  # type: ignore[arg-type]
 
 
 def test_a_value_that_decides_about_the_shape_of_others_is_compared() -> None:

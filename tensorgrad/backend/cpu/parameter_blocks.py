@@ -142,7 +142,7 @@ def _over(function: Callable[[Any], Any], pieces: list[Any], numbers: int) -> li
 class Blocks:
     """Changes parameters by blocks. Between steps it keeps where the joined ones lie.
 
-    one_pass: the update is one that `numba_updates` has.
+    one_pass: the update is one that `backend/numba/updates.py` has compiled.
     """
 
     def __init__(self, one_pass: bool = False) -> None:
