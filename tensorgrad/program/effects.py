@@ -41,18 +41,21 @@ class Same:
 
 
 class Made:
-    """In a template: a tensor that each call makes: its class, what is set on it, whether its tape was swept."""
+    """In a template: a tensor that each call makes: its class, what is set on it, whether its tape was swept.
+
+    attributes: templates by name.
+    """
 
     __slots__ = ("attributes", "kind", "node", "swept")
 
     def __init__(self, kind: Any, node: Node | Given, attributes: dict[str, Any], swept: bool) -> None:
         self.kind, self.node, self.attributes, self.swept = kind, node, attributes, swept
 
-    def build(self, data: Any) -> Any:
+    def build(self, data: Any, attributes: dict[str, Any]) -> Any:
         """The tensor around an array."""
         tensor = self.kind.__new__(self.kind)
         tensor.data, tensor.grad, tensor.record = data, None, None
-        for name, value in self.attributes.items():
+        for name, value in attributes.items():
             setattr(tensor, name, value)
         if self.swept:
             tensor.record = _swept_record(data)
@@ -84,7 +87,7 @@ def _swept_record(data: Any) -> Record:
 def nodes_of(template: Any) -> list[Node]:
     """The nodes whose values a template needs."""
     if isinstance(template, Made):
-        return nodes_of(template.node)
+        return [*nodes_of(template.node), *nodes_of(template.attributes)]
     if isinstance(template, Node):
         return [template]
     if isinstance(template, dict):
@@ -132,7 +135,7 @@ class Builder:
 
     def _new(self, part: Any) -> Any:
         if isinstance(part, Made):
-            return part.build(self.build(part.node))
+            return part.build(self.build(part.node), self.build(part.attributes))
         if isinstance(part, dict):
             return {key: self.build(each) for key, each in part.items()}
         parts = [self.build(each) for each in part]

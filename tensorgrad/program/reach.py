@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import builtins as _builtins
 import dataclasses
-import dis
 import functools
 import re
 import sys
 from collections import defaultdict
-from importlib.util import resolve_name
+from contextlib import suppress
 from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
@@ -37,6 +36,7 @@ from tensorgrad.backend import is_bfloat16
 from tensorgrad.backend.cuda.programs import is_real
 from tensorgrad.definition import Op
 from tensorgrad.program.calls import UntraceableError
+from tensorgrad.program.names_used import imported, names_used
 from tensorgrad.program.traced import Number, TracedArray
 from tensorgrad.random import Generator
 from tensorgrad.tape import Mode, Traced
@@ -147,6 +147,7 @@ class Reach:
         self.objects: dict[int, Any] = {}  # whose class may be exchanged
         self._modules: dict[int, tuple[ModuleType, set[str]]] = {}  # of users, with the names that are held
         self._spoken, self._stored = set[str](), set[str]()  # names that users' code asks some object for, or sets
+        self._texts = set[str]()  # texts in users' code, which may be such names
         self._met: dict[int, Any] = {}
         self._todo: list[tuple[Any, str]] = [(value, path) for path, value in roots.items()]
         self._strict = strict
@@ -301,25 +302,27 @@ class Reach:
             self._todo += [(cell, path) for cell in function.__closure__ or ()]
             return
         self.functions[id(function)] = function
-        used = _names_used(function.__code__)
-        known, builtins = function.__globals__, vars(_builtins)
+        used, known, builtins = names_used(function.__code__), function.__globals__, vars(_builtins)
         effects = sorted(name for name in used.names if name not in known and name in builtins and name in _EFFECTS)
         if effects:
             raise UntraceableError(f"{path} calls {effects[0]}(), which a program would not do again")
-        if used.attributes & _OF_FILES:
-            raise UntraceableError(
-                f"{path} uses .{min(used.attributes & _OF_FILES)}, which looks at files that may change"
-            )
+        files = used.attributes & _OF_FILES
+        if files:
+            raise UntraceableError(f"{path} uses .{min(files)}, which looks at files that may change")
         if "type" in used.names and "item" in used.attributes:
             raise UntraceableError(
                 f"{path} asks for type() where it takes an item(), whose type is another in a trace; ask isinstance()"
             )
-        self._spoken |= used.attributes | used.texts
-        self._stored |= used.stored
         self._todo.append((_Uses(known, tuple(sorted(used.names)), function.__module__ or path), path))
-        found = [known[name] for name in used.names if isinstance(known.get(name), ModuleType)]
-        for module in [*found, *_imported(used.imports, known, path)]:
+        found = {name: known.get(name) for name in used.names} | _in_cells(function)
+        modules = {name: each for name, each in found.items() if isinstance(each, ModuleType)}
+        for name, module in modules.items():
+            self._module(module, {attribute for of, attribute in used.asked if of == name}, path)
+        for module in imported(used.imports, known, path):
             self._module(module, used.attributes, path)
+        self._spoken |= {attribute for of, attribute in used.asked if of not in modules}
+        self._texts |= used.texts
+        self._stored |= used.stored
         cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
         self._todo += [(cell, name) for name, cell in cells]
         self._todo += [(each, path) for each in (function.__defaults__, function.__kwdefaults__) if each]
@@ -327,23 +330,27 @@ class Reach:
             self._todo.append((function.__dict__, path))
 
     def _module(self, module: ModuleType, names: set[str], path: str) -> None:
-        """A module, and the names that a function asks for, of this one or of others that it sees."""
+        """A module that a function sees, and the names that it asks that module for."""
         root = module.__name__.partition(".")[0]
-        if root == "numpy" and ("random" in names or "random" in module.__name__):
-            raise UntraceableError(f"{path} uses numpy.random, whose draws would stay the same; use tensorgrad.random")
-        if root == "numpy" and names & _OF_NUMPY:
-            raise UntraceableError(
-                f"{path} uses numpy.{min(names & _OF_NUMPY)}, which looks at files, or sets how NumPy goes on"
-            )
-        if _is_ours(module.__name__):
-            self._names_of(module, names & set(dir(module)), path)  # some of them are there when they are asked for
-        elif not _is_trusted(module.__name__):
+        if root == "numpy":
+            self._numpy(module, names, path)
+        elif module.__name__ == "tensorgrad":
+            self._names_of(module, names & set(dir(module)), path)  # some are there only when they are asked for
+        elif _is_ours(root) or not _is_trusted(root):
             if root in sys.stdlib_module_names:
                 raise UntraceableError(
                     f"{path} uses the module {module.__name__}, whose answers may change from call to call"
                 )
             self._modules.setdefault(id(module), (module, set()))
             self._names_of(module, names & vars(module).keys(), path)
+
+    def _numpy(self, module: ModuleType, names: set[str], path: str) -> None:
+        if "random" in names or "random" in module.__name__:
+            raise UntraceableError(f"{path} uses numpy.random, whose draws would stay the same; use tensorgrad.random")
+        if names & _OF_NUMPY:
+            raise UntraceableError(
+                f"{path} uses numpy.{min(names & _OF_NUMPY)}, which looks at files, or sets how NumPy goes on"
+            )
 
     def _names_of(self, module: ModuleType, names: set[str], path: str) -> None:
         """Hold names of a module, and go into the modules among what they stand for."""
@@ -358,29 +365,25 @@ class Reach:
 
         A module that stands at an attribute, or is handed to a function, is one of those that any code may ask.
         """
+        spoken = self._spoken | self._texts
         for module, _ in list(self._modules.values()):
-            asked = {name for name in self._spoken & vars(module).keys() if not _is_of_python(vars(module)[name])}
+            asked = {name for name in spoken & vars(module).keys() if not _is_of_python(vars(module)[name])}
             self._names_of(module, asked | self._stored, module.__name__)
         return bool(self._todo)
+
+
+def _in_cells(function: FunctionType) -> dict[str, Any]:
+    """What stands in a function's cells, by name; not in those that are empty."""
+    found = {}
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        with suppress(ValueError):
+            found[name] = cell.cell_contents
+    return found
 
 
 def _is_of_python(thing: Any) -> bool:
     """Whether something is a module of Python's own library."""
     return isinstance(thing, ModuleType) and thing.__name__.partition(".")[0] in sys.stdlib_module_names
-
-
-def _imported(imports: set[tuple[int, str, Any]], known: dict[str, Any], path: str) -> list[ModuleType]:
-    """The modules that a function's code imports, by level, name and what it takes from there."""
-    found = []
-    for level, name, parts in imports:
-        package = known.get("__package__") or str(known.get("__name__", "")).rpartition(".")[0]
-        whole = resolve_name("." * level + name, package) if level else name
-        if whole not in sys.modules:
-            raise UntraceableError(f"{path} imports {whole}, which is not there yet; import it before the step")
-        found += [
-            sys.modules[each] for each in (whole, *[f"{whole}.{part}" for part in parts or ()]) if each in sys.modules
-        ]
-    return found
 
 
 class _Uses:
@@ -457,43 +460,6 @@ def _is_trusted(module: str) -> bool:
     """Whether a module's code is known to depend on nothing but what it is handed."""
     parts = str(module).split(".")
     return parts[0] in _PURE or (parts[0] == "tensorgrad" and (len(parts) < 2 or parts[1] not in _USERS))
-
-
-class _Used(NamedTuple):
-    """What some code, and the code in it, speaks of.
-
-    names: global ones. attributes: of any object. stored: those that it sets. texts: that might be names of attributes.
-    imports: (level, name, what is taken from there).
-    """
-
-    names: set[str]
-    attributes: set[str]
-    stored: set[str]
-    texts: set[str]
-    imports: set[tuple[int, str, Any]]
-
-
-@functools.lru_cache(maxsize=4096)
-def _names_used(code: CodeType) -> _Used:
-    used = _Used(set(), set(), set(), set(), set())
-    lines = [line for line in dis.get_instructions(code) if line.opname not in ("EXTENDED_ARG", "CACHE", "NOP")]
-    for place, line in enumerate(lines):
-        if line.opname in ("LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"):
-            used.names.add(line.argval)
-        elif line.opname == "IMPORT_NAME":
-            level, parts = lines[place - 2].argval, lines[place - 1].argval
-            used.imports.add((level, line.argval, parts))
-        elif line.opname in ("LOAD_ATTR", "LOAD_METHOD", "IMPORT_FROM"):
-            used.attributes.add(line.argval)
-        elif line.opname in ("STORE_ATTR", "DELETE_ATTR"):
-            used.stored.add(line.argval)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            for own, more in zip(used, _names_used(constant), strict=True):
-                own |= more  # type: ignore[operator]
-        elif isinstance(constant, str) and constant.isidentifier():
-            used.texts.add(constant)
-    return used
 
 
 __all__ = ["NOTES", "Holder", "Reach", "is_value"]

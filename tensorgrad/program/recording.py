@@ -80,7 +80,7 @@ class Recording:
 
     def _run(self, step: Callable[..., Any], rebuild: Callable[[list[Any]], Any]) -> Any:
         add_kernels()
-        before = [(each, each.data, each.record, each.grad) for each, _ in self._tensors.values()]
+        before = [(each, each.data, each.record, each.grad, _set_on(each)) for each, _ in self._tensors.values()]
         try:
             leaves = self._exchange()
             args, keywords = given = rebuild(leaves)
@@ -124,8 +124,12 @@ class Recording:
     def _go_back(self, before: list[Any]) -> None:
         """Everything as it was before the run, but for what was drawn."""
         set_default_dtype(self._default_dtype)
-        for tensor, data, record, grad in before:
+        for tensor, data, record, grad, attributes in before:
             tensor.data, tensor.record, tensor.grad = data, record, grad
+            if not is_as_before(_set_on(tensor), attributes):
+                for name in _set_on(tensor):
+                    delattr(tensor, name)
+                vars(tensor).update(attributes)
         for holder in self._reach.holders:
             holder.restore()
 
@@ -220,7 +224,9 @@ class Recording:
         """What the step changed, without changing anything: it may still turn out that it cannot be a program."""
         if get_default_dtype() != self._default_dtype:
             raise UntraceableError("the default dtype is another after the step; set it outside of the step")
-        for tensor, _, record, _ in before:
+        for tensor, _, record, _, attributes in before:
+            if not is_as_before(_set_on(tensor), attributes):
+                raise UntraceableError(f"it sets an attribute of a tensor of shape {tuple(tensor.data.shape)}")
             if (tensor.record is None) != (record is None):
                 raise UntraceableError(
                     f"requires_grad of a tensor of shape {tuple(tensor.data.shape)} is another after the step; set it "
@@ -334,7 +340,14 @@ class Recording:
             swept = True
         if tensor.grad is not None:
             raise UntraceableError(f"{path} has a tensor with a gradient of its own")
-        return Made(type(tensor), self._array(data), dict(getattr(tensor, "__dict__", {})), swept)
+        notes = getattr(tensor, "__dict__", {})
+        attributes = {name: self._template(each, f"{path}.{name}") for name, each in notes.items()}
+        return Made(type(tensor), self._array(data), attributes, swept)
+
+
+def _set_on(tensor: Any) -> dict[str, Any]:
+    """What somebody has set on a tensor, by the names of the attributes, besides the name that modules give to it."""
+    return {name: each for name, each in getattr(tensor, "__dict__", {}).items() if name != "name"}
 
 
 def span(array: Any) -> tuple[int, int]:

@@ -200,6 +200,17 @@ def test_what_a_function_imports_is_seen(tmp_path: Path, monkeypatch: pytest.Mon
         assert compiled.replays == 1
 
 
+def test_numpys_random_numbers_are_told_from_others() -> None:
+    import numpy as numbers
+
+    rng = tg.random.Generator(0)
+    compiled = tg.compile(lambda x: x * np.float32(2) + rng.random(3) + tg.random.normal(size=3))
+    for _ in range(3):
+        compiled(x)
+    assert compiled.replays == 2
+    refused(lambda x: x * numbers.random.rand(), "numpy.random", x)
+
+
 # ── arguments ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -303,6 +314,26 @@ def test_what_a_step_gives_is_one_thing_where_it_was_one() -> None:
         assert same is kept
         assert seen is names
     assert step.replays == 2
+
+
+def test_what_is_set_on_a_tensor_is_made_in_each_call() -> None:
+    weight = nn.Parameter(tg.ones(3))
+
+    @tg.compile
+    def gives(x: Any) -> Any:
+        made = nn.Parameter(tg.ones(3), requires_grad=False)
+        made.twice = x * 2  # type: ignore[attr-defined]
+        return made
+
+    def sets(x: Any) -> Any:
+        weight.last = x * 2  # type: ignore[attr-defined]
+        return x + 1
+
+    for value in (1.0, 2.0, 3.0):
+        assert (gives(x * value).twice * 1).tolist() == [2 * value, 4 * value, 6 * value]
+    assert gives.replays == 2
+    refused(sets, "sets an attribute of a tensor", x)
+    assert weight.last.tolist() == [2.0, 4.0, 6.0]  # type: ignore[attr-defined]
 
 
 def test_what_a_program_cannot_make_keeps_a_step_eager() -> None:
