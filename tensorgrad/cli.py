@@ -72,7 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return 1
     except (OSError, DataFileError, DataNotFoundError) as error:  # a folder that cannot be made, a full disk, no data
-        print(f"tensorgrad {options.command}: {error}", file=sys.stderr)
+        own = isinstance(error, OSError) and error.filename is None and error.strerror  # a sentence of ours
+        print(f"tensorgrad {options.command}: {own or error}", file=sys.stderr)
         return 1
     except (RefusedError, UnfitError) as error:
         print(f"tensorgrad {options.command}: {error}", file=sys.stderr)

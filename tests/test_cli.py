@@ -190,7 +190,9 @@ def test_what_is_not_there_is_one_line_that_names_what_is(calls, capsys, argumen
 def test_a_folder_that_is_no_run_is_one_line(capsys, tmp_path):
     for command in (["train", "mlp", "--resume", str(tmp_path)], ["evaluate", str(tmp_path)]):
         assert main(command) == 1
-        assert f"{tmp_path} is no run folder: it has no run.json" in capsys.readouterr().err
+        assert capsys.readouterr().err == (
+            f"tensorgrad {command[0]}: {tmp_path} is no run folder: it has no run.json\n"
+        )
     assert main(["leaderboard", str(tmp_path)]) == 1
     assert "there is no finished run" in capsys.readouterr().err
 

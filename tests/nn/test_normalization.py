@@ -140,8 +140,9 @@ def test_the_gradients_of_weight_and_bias_do_not_grow_with_the_batch() -> None:
     for times in (1, 50):
         layer = nn.BatchNorm1d(3, dtype=tg.float64)
         (layer(here(np.tile(x, (times, 1)))) ** 2).mean().backward()
-        gradients.append(layer.weight.grad)
-    close(gradients[0], gradients[1], "gradient of weight", 1e-9)
+        gradients.append((layer.weight.grad, layer.bias.grad))
+    for name, *both in zip(("weight", "bias"), *gradients, strict=True):
+        close(*both, f"gradient of {name}", 1e-9)
 
 
 @pytest.mark.parametrize(
