@@ -139,6 +139,8 @@ class Profile:
 
     def __str__(self) -> str:
         rows = self.rows()
+        if all(event.phase == BETWEEN for event in self.events):
+            return f"{duration(self.wall)}: no op was recorded in this block, and nothing swept"
         forward, backward = sum([row.forward for row in rows]), sum([row.backward for row in rows])
         head = f"{duration(self.wall)}: forward {duration(forward)}, backward {duration(backward)}"
         return f"{head}\n\n{self.table('op')}\n\n{self.table('module')}"

@@ -212,6 +212,12 @@ def test_a_sweep_after_the_block_or_in_another_thread_is_not_counted():
 # ── as text and as a trace ──────────────────────────────────────────────────────────────────────────────────
 
 
+def test_a_block_in_which_nothing_was_recorded_says_so():
+    with tg.profile() as p:
+        tg.exp(tg.ones(3, device=default_device()))
+    assert str(p).endswith(": no op was recorded in this block, and nothing swept")
+
+
 def test_tables_fit_in_a_hundred_columns_and_small_rows_are_added_up():
     events = [
         Event(
