@@ -279,6 +279,9 @@ def draw_contexts(run: Run, found: Any) -> None:
     figures.save_figure(figure, run.figure("contexts"))
 
 
+_DARK = 4.0  # nats, from which on the ground is so dark that white is easier to read on it than black
+
+
 def draw_passage(run: Run, data: Text, found: Any, columns: int = 64, lines: int = 14) -> None:
     """The beginning of the test text, each character in the colour of -log p."""
     spoken = data.alphabet.decode(data.test.series[1 : 1 + columns * lines])
@@ -288,9 +291,11 @@ def draw_passage(run: Run, data: Text, found: Any, columns: int = 64, lines: int
     figure = figures.new_figure(9.0, 0.2 * lines + 1.0)
     axes = figure.subplots()
     drawn = axes.imshow(shades.reshape(lines, columns), cmap="OrRd", vmin=0, vmax=6, aspect="auto")
+    written = {"ha": "center", "va": "center", "fontsize": 8, "family": "monospace"}
     for place, character in enumerate(spoken):
         shown = "\u21b5" if character == "\n" else character.replace("$", r"\$")
-        axes.text(place % columns, place // columns, shown, ha="center", va="center", fontsize=8, family="monospace")
+        ink = "white" if shades[place] > _DARK else "black"
+        axes.text(place % columns, place // columns, shown, color=ink, **written)
     axes.set(xticks=[], yticks=[], title="how surprising each character of the test text was, from those before it")
     figure.colorbar(drawn, ax=axes, label="-log p (nats)", pad=0.01)
     figures.save_figure(figure, run.figure("surprise"))
