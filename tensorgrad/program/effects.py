@@ -165,7 +165,7 @@ class Builder:
 def put(holder: Holder, key: Any, value: Any) -> None:
     """Set an entry, add it at the end of a list, or take it away."""
     if value is GONE:
-        if holder.kind == "slots":
+        if holder.kind in ("slots", "class"):
             delattr(holder.thing, key)
         elif holder.kind == "cell":
             del holder.thing.cell_contents

@@ -76,7 +76,7 @@ def is_value(thing: Any) -> bool:
 
 
 class Holder:
-    """Something with entries: a dict, list, tuple, a closure's cell, an object's slots. `names`: which ones."""
+    """Something with entries: a dict, list, tuple, closure's cell, object's slots, class. `names`: which ones."""
 
     __slots__ = ("before", "kind", "names", "path", "thing")
 
@@ -97,13 +97,16 @@ class Holder:
                 return {"": self.thing.cell_contents}
             except ValueError:  # a name that nothing was assigned to yet
                 return {}
+        if self.kind == "class":
+            own = vars(self.thing)
+            return {name: own[name] for name in self.names if name in own}
         return {name: getattr(self.thing, name) for name in self.names if hasattr(self.thing, name)}
 
     def put(self, key: Any, value: Any) -> None:
         """Set one entry."""
         if self.kind == "cell":
             self.thing.cell_contents = value
-        elif self.kind == "slots":
+        elif self.kind in ("slots", "class"):
             setattr(self.thing, key, value)
         else:
             self.thing[key] = value
@@ -189,7 +192,7 @@ class Reach:
         elif isinstance(thing, Generator):
             self.generators[id(thing)] = thing
         elif isinstance(thing, _Uses):
-            self._hold(thing.names_of, "dict", thing.path, thing.names)
+            self._hold(thing.names_of, "class" if isinstance(thing.names_of, type) else "dict", thing.path, thing.names)
         elif isinstance(thing, _CODE):
             self._code(thing, path)
         elif isinstance(thing, _CACHING):
@@ -274,7 +277,7 @@ class Reach:
                 if not _is_trusted(kind.__module__):
                     self.classes[id(kind)] = kind
                     names = [name for name in vars(kind) if name not in _CLASS_NOTES and not _is_generated(kind, name)]
-                    self._todo.append((_Uses(vars(kind), tuple(names), kind.__qualname__), path))
+                    self._todo.append((_Uses(kind, tuple(names), kind.__qualname__), path))
                 elif _is_ours(kind.__module__):
                     self.library[id(kind)] = kind
                     self._todo += [(each, path) for each in vars(kind).values() if isinstance(each, FunctionType)]
@@ -387,7 +390,7 @@ def _is_of_python(thing: Any) -> bool:
 
 
 class _Uses:
-    """The entries of a dict of names that some code uses."""
+    """The entries of a dict of names, or of a class, that some code uses."""
 
     __slots__ = ("names", "names_of", "path")
 

@@ -61,6 +61,7 @@ class Recording:
         self.template: Any = None
         self.once: str | None = None
         self._reach, self._leaves = reach, leaves
+        self._classes = [(each, set(vars(each))) for each in reach.classes.values()]
         self.alike = alike(leaves, list(reach.tensors.values()), list(reach.arrays.values()))
         self.values: dict[Node, Any] = {}  # of the nodes that results and changes need
         self._templates: dict[int, tuple[Any, Any]] = {}  # by the id of what they stand for
@@ -132,6 +133,9 @@ class Recording:
                 vars(tensor).update(attributes)
         for holder in self._reach.holders:
             holder.restore()
+        for kind, names in self._classes:
+            for name in vars(kind).keys() - names:
+                delattr(kind, name)
 
     def forget(self) -> None:
         """Let go of the values and the arguments of the run; what is left is what a program is written from."""
@@ -253,6 +257,10 @@ class Recording:
                 raise UntraceableError("an argument got a gradient; clear it, or take it with tensorgrad.grad")
         for holder in self._reach.holders:
             self._note_entries(holder)
+        for kind, names in self._classes:
+            new = sorted(vars(kind).keys() - names)
+            if new:
+                raise UntraceableError(f"{kind.__qualname__}.{new[0]} comes to be in the step; set it before")
 
     def _note_entries(self, holder: Holder) -> None:
         now = holder.entries()

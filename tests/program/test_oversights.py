@@ -336,6 +336,37 @@ def test_what_is_set_on_a_tensor_is_made_in_each_call() -> None:
     assert weight.last.tolist() == [2.0, 4.0, 6.0]  # type: ignore[attr-defined]
 
 
+def test_what_a_step_sets_on_a_class_is_set_in_each_call() -> None:
+    class Thing:
+        total = tg.zeros(3)
+        table = np.zeros(3, "float32")
+        count = 0
+
+    def adds(x: Any) -> Any:
+        Thing.total = Thing.total + x
+        Thing.table += 1
+        return Thing.total * Thing.table
+
+    compiled = tg.compile(adds)
+    for call in (1.0, 2.0, 3.0):
+        assert compiled(x).tolist() == (call * call * x).tolist()
+        assert Thing.total.tolist() == (call * x).tolist()
+        assert Thing.table.tolist() == [call] * 3
+    assert compiled.replays == 2
+
+    def counts(x: Any) -> Any:
+        Thing.count += 1
+        Thing.last = x * 2  # type: ignore[attr-defined]
+        return x * Thing.count
+
+    compiled = tg.compile(counts)
+    with pytest.warns(tg.CompileWarning, match=r"Thing\.last comes to be"):
+        assert compiled(x).tolist() == x.tolist()
+    with pytest.warns(tg.CompileWarning, match=r"Thing\.count changes"):
+        assert [compiled(x).tolist()[0] for _ in range(3)] == [2.0, 3.0, 4.0]
+    assert Thing.last.tolist() == [2.0, 4.0, 6.0]  # type: ignore[attr-defined]
+
+
 def test_what_a_program_cannot_make_keeps_a_step_eager() -> None:
     class Names(list):  # type: ignore[type-arg]
         pass
