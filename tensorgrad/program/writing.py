@@ -8,6 +8,7 @@ from functools import partial
 from itertools import count
 from math import prod
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -161,7 +162,9 @@ class Writer:
         filename = f"<program {next(_numbers)}>"
         linecache.cache[filename] = (len(text), None, text.splitlines(True), filename)
         exec(compile(text, filename, "exec"), self.names.values)
-        return self.names.values["program"]  # type: ignore[no-any-return]
+        program: Callable[..., Any] = self.names.values["program"]
+        finalize(program, linecache.cache.pop, filename, None).atexit = False  # the text goes with the program
+        return program
 
     def name(self, node: Node) -> str:
         if node.place in self.static:

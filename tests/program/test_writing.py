@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import linecache
 from typing import Any
 
 import numpy as np
@@ -78,6 +80,19 @@ def test_results_are_new_where_counts_of_references_say_nothing(monkeypatch: pyt
     monkeypatch.setattr(buffers, "_COUNTS_TELL", False)
     make = fresh((10007,), np.dtype("float64"))
     assert not buffers.is_on_shelf(make())
+
+
+def test_the_text_of_a_program_is_there_for_tracebacks_as_long_as_the_program() -> None:
+    def texts() -> set[str]:
+        gc.collect()
+        return {name for name in linecache.cache if name.startswith("<program ")}
+
+    before = texts()
+    writer, program = written(lambda x: tg.tanh(x * 2.0), tg.ones(3))
+    (name,) = texts() - before
+    assert "def program(" in linecache.getline(name, 1)
+    del writer, program
+    assert texts() <= before
 
 
 def test_guards() -> None:
