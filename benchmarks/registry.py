@@ -70,7 +70,7 @@ ALL_POINTS = (
     "nothing in place. The rest adds the bias and sums its gradient."
 )
 TAPE = "An op takes 1.4 us, a third of it in NumPy's own call; PyTorch's differs by a quarter between runs."
-KEPT = "What the sweep needs is kept as in PyTorch; the blocks of the prototype went through all layers at once."
+KEPT = "What the sweep needs is kept, as in PyTorch; compiled, blocks of rows go through all layers, and none is kept."
 MEMORY = (
     "Seven passes over blocks in a cache, of which NumPy's square root takes a third; a program steps as eager code "
     "does, and compares and notes 150 arrays besides. With `fast` one pass, as PyTorch's: both wait for memory."

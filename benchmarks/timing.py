@@ -25,9 +25,8 @@ from typing import Any
 
 BUSY = 0.5  # the load, before a benchmark starts, that says others use the machine
 RESULTS = Path(__file__).parent / "results"
-REST = (
-    0.1  # seconds between two turns: the threads of OpenBLAS and of OpenMP spin for up to 30 ms after their last work
-)
+# Seconds between two turns: the threads of OpenBLAS and of OpenMP spin for up to 30 ms after their last work.
+REST = 0.1
 INSTALL = {"torch": "torch==2.13.0"}  # what to install where it is not the package by its name
 
 
