@@ -110,6 +110,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="the seed of Hypothesis")
     parser.add_argument("--examples", type=int, default=50, help="draws for each test")
     chosen = parser.parse_args()
+    if not chosen.suite.is_dir():
+        parser.error(f"there is no folder {chosen.suite}; {PAGE.name} says how to get the suite")
     found = run(chosen.suite, chosen.module, chosen.seed, chosen.examples)
     print(row(chosen.module, chosen.seed, found))
     unknown = unaccounted(found, PAGE.read_text(encoding="utf-8"))
