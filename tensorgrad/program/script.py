@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import builtins
+import inspect
+import keyword
 import math
 import operator
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,12 +18,13 @@ from tensorgrad.backend.cuda.script import HEADER, MAIN, REDUCTIONS, call, defin
 from tensorgrad.io import replacing
 from tensorgrad.program.arguments import flattened, rebuilt
 from tensorgrad.program.calls import Node, UntraceableError
-from tensorgrad.program.effects import nodes_of
+from tensorgrad.program.effects import Source, nodes_of
 from tensorgrad.program.fusion import OF_ONE_FUNCTION, Run, fused
 from tensorgrad.program.lifetimes import needed, reduced_by
-from tensorgrad.program.reach import Reach
+from tensorgrad.program.reach import Holder, Reach
 from tensorgrad.program.recording import Recording
 from tensorgrad.program.traced import cast, with_item
+from tensorgrad.tape import Traced
 
 _SIGNS = {
     "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "matmul": "@", "less": "<", "greater": ">",
@@ -51,9 +56,11 @@ def source(step: Callable[..., Any], *args: Any, save: Any = None, device: str =
     step: a function as `compile` takes it, or what `compile` made of it; args, keywords: what it is called with, for
     their shapes and the branches taken. The step is traced and nothing is changed. save: a path for an .npz file of the
     values that went in, with which `python script.py inputs.npz outputs.npz` gives what the step gives. Values drawn
-    from generators are inputs of the script. device: "cuda" for a script that runs on a GPU, without this library too,
-    and in which lines of one shape are CUDA kernels; the step's own arguments are in host memory. Raises RuntimeError
-    for a step that cannot be traced, ValueError for another device.
+    from generators are inputs of the script. What goes in and what comes out is called by the names of arguments,
+    parameters and settings: layer_0_weight, layer_0_weight_grad, layer_0_weight_exp_avg of Adam's. device: "cuda" for a
+    script that runs on a GPU, without this library too, and in which lines of one shape are CUDA kernels; the step's
+    own arguments are in host memory.
+    Raises RuntimeError for a step that cannot be traced, ValueError for another device.
 
     >>> import tensorgrad as tg
     >>> print(tg.source(lambda x: (x * 2).sum(), tg.ones(3)).split("if __name__")[0].strip())
@@ -75,7 +82,7 @@ def source(step: Callable[..., Any], *args: Any, save: Any = None, device: str =
         recording = Recording(
             function, leaves, lambda new: rebuilt((args, keywords), new), reach, dry=True, whole_kernels=whole
         )
-        script = _Script(recording, leaves, reach, device == "cuda")
+        script = _Script(recording, _Called(reach, _argument_names(function, args, keywords)), device == "cuda")
     except UntraceableError as reason:
         raise RuntimeError(f"source: the step cannot be written as a script: {reason}") from reason
     if save is not None:
@@ -85,10 +92,60 @@ def source(step: Callable[..., Any], *args: Any, save: Any = None, device: str =
     return script.text
 
 
+def _argument_names(function: Callable[..., Any], args: Any, keywords: dict[str, Any]) -> list[str]:
+    """What a function calls each leaf of its arguments, by their places; those within one argument by its name."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    own = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    rest = next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), "x")
+    named = [*zip([*own, *[rest] * len(args)], args, strict=False), *keywords.items()]
+    return [name for name, value in named for _ in flattened(value)[0]]
+
+
+class _Called:
+    """What a script calls things by: arguments as the step does, all else by where it is found.
+
+    A parameter has the name that its module gave it. Its gradient and what an optimizer remembers of it have that
+    before their own: layer_0_weight_grad, layer_0_weight_exp_avg.
+    """
+
+    def __init__(self, reach: Reach, arguments: list[str]) -> None:
+        self._arguments = arguments
+        self._tensors, self._arrays = list(reach.tensors.values()), list(reach.arrays.values())
+        self._owners: dict[int, str] = {}  # by the id of a tensor, or of what is remembered of it, its name
+        self._known: dict[int, str] = {id(each): each.name for each in self._tensors if getattr(each, "name", None)}
+        entries = [(holder, key, value) for holder in reach.holders for key, value in holder.before.items()]
+        for holder, key, value in entries:
+            if isinstance(value, Traced) and key != "grad":
+                self._known.setdefault(id(value), self.entry(holder, key))
+        self._owners = {id(each): self._known[id(each)] for each in self._tensors if id(each) in self._known}
+        for _, key, value in entries:
+            if id(key) in self._owners:
+                self._owners[id(value)] = self._owners[id(key)]
+        for holder, key, value in entries:
+            self._known.setdefault(id(value), self.entry(holder, key))
+
+    def entry(self, holder: Holder, key: Any) -> str:
+        """The name of what stands at a place."""
+        last = holder.path.rpartition(".")[2]
+        name = key if isinstance(key, str) and key else f"{last}_{key}" if isinstance(key, int) else last
+        owner = self._owners.get(id(holder.thing))
+        return name if owner is None else f"{owner}_{name}"
+
+    def source(self, source: Source) -> str:
+        """The name of what was there before the step."""
+        if source.kind == "argument":
+            return self._arguments[source.number]
+        things = self._tensors if source.kind == "tensor" else self._arrays
+        return self._known.get(id(things[source.number]), "theta")
+
+
 class _Script:
     """The text of a recording, and the values of its inputs by name."""
 
-    def __init__(self, recording: Recording, leaves: list[Any], reach: Reach, on_gpu: bool) -> None:
+    def __init__(self, recording: Recording, called: _Called, on_gpu: bool) -> None:
         self.on_gpu = on_gpu
         self.kernels: dict[str, str] = {}  # names and definitions by the texts of CUDA kernels
         self.values: dict[str, Any] = {}
@@ -96,27 +153,23 @@ class _Script:
         self.helpers: dict[str, str] = {}
         self.lines: list[tuple[str, str]] = []
         self.scope = ""
-        outputs = self._outputs(recording)
+        outputs = self._outputs(recording, called)
         wanted = [node for node, _ in outputs]
         nodes: list[Any] = needed(recording.trace.nodes, wanted)
         if on_gpu:
             nodes = fused(nodes, wanted)
-        tensors = list(reach.tensors.values())
         sources = {node.place: source for node, source in recording.inputs}
-        givens = {node.place: (str(key), holder, key, part) for node, holder, key, part in recording.givens}
+        givens = {node.place: (holder, key, part) for node, holder, key, part in recording.givens}
         for node in nodes:
             if isinstance(node, Run):
                 self._run(node)
             elif node.kind == "input":
                 place = sources[node.place]
-                thing = recording.array_at(place)
-                tensor = tensors[place.number] if place.kind == "tensor" else None
-                wish = getattr(tensor, "name", None) or ("x" if place.kind == "argument" else "theta")
-                self._input(node, str(wish).replace(".", "_"), np.array(thing))
+                self._input(node, called.source(place), np.array(recording.array_at(place)))
             elif node.kind == "given":
-                name, holder, key, part = givens[node.place]
-                value = holder.thing[key]
-                self._input(node, name, value if part is None else value[part])
+                holder, key, part = givens[node.place]
+                value, name = holder.thing[key], called.entry(holder, key)
+                self._input(node, name if part is None else f"{name}_{part}", value if part is None else value[part])
             elif node.kind == "draw":
                 self._input(node, "drawn", np.array(recording.drawn[node.place]))
             elif node.kind == "constant" and node.value.size > 16 and 0 not in node.value.strides:
@@ -125,24 +178,24 @@ class _Script:
                 self._write(node)
         self._finish(outputs)
 
-    def _outputs(self, recording: Recording) -> list[tuple[Node, str]]:
+    def _outputs(self, recording: Recording, called: _Called) -> list[tuple[Node, str]]:
         found = [(node, "result") for node in nodes_of(recording.template)]
         for change in recording.changes:
-            where = change.target.place(change.key) if change.kind == "entry" else "written"
-            found += [(node, where) for node in nodes_of(change.what)]
+            is_entry = change.kind == "entry"
+            name = called.entry(change.target, change.key) if is_entry else called.source(change.target)
+            found += [(node, _identifier(name)) for node in nodes_of(change.what)]
         return found
 
     def _finish(self, outputs: list[tuple[Node, str]]) -> None:
         used: dict[str, int] = {}
         entries = []
-        for node, where in outputs:
-            name = where.split(".")[-1] if not where.endswith("]") else "value"
+        for node, name in outputs:
             used[name] = used.get(name, 0) + 1
             key = name if used[name] == 1 else f"{name}_{used[name]}"
             entries.append(f'"{key}": {self._name(node)}')
         body = []
         for line, note in self.lines:
-            body.append(f"    {line:<50}# {note}" if note else f"    {line}")
+            body.append(f"    {line:<49} # {note}" if note else f"    {line}")
         head = f"def step({', '.join(self.values)}):"
         parts = ["import numpy as np\n\n", *[f"\n{each}\n" for each in self.helpers.values()], "\n" + head]
         main = _MAIN
@@ -155,7 +208,7 @@ class _Script:
         self.text = self.text.replace("\n\n\n\n", "\n\n\n")
 
     def _input(self, node: Node, wish: str, value: Any) -> None:
-        wish = wish if wish.isidentifier() else f"layer_{wish}"
+        wish = _identifier(wish)
         name, number = wish, 1
         while name in self.values:
             number += 1
@@ -237,6 +290,17 @@ class _Script:
         if of_operator and len(args) == 1:
             return f"{ {'neg': '-', 'pos': '+', 'abs': 'abs'}[name] }({args[0]})".replace(" ", "")
         raise UntraceableError(f"it calls {module}.{name}, which is no function of NumPy")
+
+
+_OWN = re.compile(r"(v|fused_)\d+|np|numpy|NUMBERS")  # names that a script has for itself, besides helpers and builtins
+
+
+def _identifier(name: str) -> str:
+    """A name that is free in a script: layer_0_weight for 0.weight, abs_ for abs."""
+    name = re.sub(r"\W", "_", name)
+    name = f"layer_{name}" if name[:1].isdigit() else name
+    taken = keyword.iskeyword(name) or hasattr(builtins, name) or name in _HELPERS or _OWN.fullmatch(name)
+    return f"{name}_" if taken or not name else name
 
 
 def _constant(array: Any) -> str:
