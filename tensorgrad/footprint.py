@@ -50,8 +50,9 @@ def predict_memory(step: Callable[..., Any], *inputs: Any) -> Footprint:
     step: a function that computes the loss. inputs: tensors or arrays; those with as many rows as the first are
     batches. The step is run, and swept, on a quarter and on half of the rows, and the line through both peaks is
     followed to the whole: exact where memory grows with the rows by one rule, too low where it grows faster than they
-    do, as with all pairs of rows. A batch below 8 rows is run whole. The peaks are those of Python's own counting
-    (tracemalloc), NumPy's arrays included. An optimizer's memory is not: Adam's is twice the parameters'.
+    do, as with all pairs of rows, or where only the arrays of the whole batch are large enough to be kept for reuse. A
+    batch below 8 rows is run whole. The peaks are those of Python's own counting (tracemalloc), NumPy's arrays
+    included. An optimizer's memory is not: Adam's is twice the parameters'.
     Gradients are put back as they were; random draws and running statistics move on as by any other call.
     Raises TypeError where the step returns no tensor that was recorded, ValueError for a call without inputs.
 
