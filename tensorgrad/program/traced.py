@@ -13,7 +13,7 @@ import operator
 from collections.abc import Callable
 from contextvars import ContextVar
 from threading import get_ident
-from typing import Any
+from typing import Any, NoReturn
 from weakref import ref
 
 import numpy as np
@@ -99,7 +99,17 @@ class TracedArray:
         return self.trace.call(function, args, keywords)
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise UntraceableError(f"an array of shape {self.shape} was turned into an ndarray while the step ran")
+        self._refuse("turned into an ndarray")
+
+    def view(self, *_: Any) -> Any:
+        """Refused, as `Tensor.numpy` asks for one: the values are only known while the program runs."""
+        self._refuse("taken as an ndarray")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise UntraceableError(
+            f"the values of an array of shape {self.shape} were {what} while the step ran; return the tensor, and look "
+            "at its values outside of the step"
+        )
 
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         return self.trace.namespace
@@ -142,7 +152,7 @@ class TracedArray:
 
     def tolist(self) -> Any:
         """Refused: the values are only known while the program runs."""
-        raise UntraceableError(f"the values of an array of shape {self.shape} were taken as a list while the step ran")
+        self._refuse("taken as a list")
 
     __hash__ = object.__hash__
 

@@ -274,6 +274,8 @@ def test_what_a_program_would_not_do_again_keeps_a_step_eager() -> None:
     refused(floats, "float", x)
     refused(shows, "float", x)
     refused(keeps_a_tape, "tape was not swept", x)
+    refused(lambda x: tg.asarray((x * 2).numpy()), "taken as an ndarray .* look at its values outside", x)
+    refused(lambda x: tg.asarray((x * 2).tolist()), "taken as a list", x)
 
     def logs(x: Any) -> Any:
         log.append(1)
