@@ -401,6 +401,7 @@ def compile(step: Callable[..., Any]) -> Compiled:
     Python looks at, in an `if` or by int(x), must be as it was in the trace.
     A step that does what a program would not do again (it prints, changes a list, looks at float(x), uses NumPy's
     random numbers) runs eagerly, and a `CompileWarning` says once why. Results carry no tape.
+    Raises TypeError for what is no function.
 
     >>> import tensorgrad as tg
     >>> weight = tg.asarray([1.0, -2.0], requires_grad=True)
@@ -416,7 +417,6 @@ def compile(step: Callable[..., Any]) -> Compiled:
     [5.0, 3.2, 2.048, 1.311]
     >>> step.traces, step.replays
     (2, 2)
-    Raises TypeError for what is no function.
     """
     if not callable(step):
         raise TypeError(f"compile: expected a function of tensors and numbers, got a {type(step).__name__}")

@@ -158,7 +158,8 @@ def columns_summed(node: Node) -> tuple[int, ...] | None:
 
 def column_sums(x: Any, order: tuple[int, ...], out: Any) -> Any:
     """The sums of x over all axes but the last of `order`, in which its axes lie."""
-    rows = x.transpose(order).reshape(-1, x.shape[order[-1]])
+    *others, columns = [x.shape[axis] for axis in order]
+    rows = x.transpose(order).reshape(prod(others), columns)
     return np.matmul(_ones(len(rows), rows.dtype), rows, out)
 
 

@@ -213,6 +213,12 @@ def test_sums_of_short_rows_are_products(order: Any) -> None:
     np.testing.assert_allclose(column_sums(np.array(x), order, out), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(2, 0), (0, 3), (2, 0, 0)])
+def test_sums_of_no_rows_or_of_no_columns(shape: Any) -> None:
+    out = np.full(shape[-1], np.nan)
+    assert np.array_equal(column_sums(np.empty(shape), tuple(range(len(shape))), out), np.zeros(shape[-1]))
+
+
 def test_which_sums_are_products() -> None:
     value = Node("input", 0)
     value.shape, value.dtype, value.layout = (3, 4, 5), np.dtype("float32"), (0, 2, 1)

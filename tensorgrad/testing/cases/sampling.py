@@ -180,7 +180,7 @@ def _affine_grid(theta: Any, size: Any, align_corners: bool) -> Any:
 _sizes = {"h": (2, 4), "w": (2, 4), "n": (1, 2), "c": (1, 2)}
 # Where, for 3 pixels, a position meets a pixel or an end of the image, and half-way between two pixels.
 _KINKS = (-4 / 3, -1.0, -2 / 3, 0.0, 2 / 3, 1.0, 4 / 3)
-_HALVES = (-1.0, -0.5, -1 / 3, 1 / 3, 0.5, 1.0)
+_HALVES = (-5 / 3, -1.5, -1.0, -0.5, -1 / 3, 1 / 3, 0.5, 1.0, 1.5, 5 / 3)
 _places = integers(-3, 4, "n t p")
 _taps: dict[str, Any] = {"_sizes": {"n": (1, 2), "c": (1, 2), "t": (1, 3), "p": (1, 4)}}
 _outside = {"padding_mode": st.sampled_from(["zeros", "border", "reflection"]), "align_corners": st.booleans()}
