@@ -51,7 +51,7 @@ class Guards:
         self.functions = [
             (each, each.__code__, each.__defaults__, each.__kwdefaults__) for each in reach.functions.values()
         ]
-        self.classes = [(each, len(vars(each))) for each in reach.classes.values()]
+        self.classes = [(each, len(vars(each)), each.__mro__) for each in reach.classes.values()]
         self.library = [(vars(each), list(vars(each).values()), each) for each in reach.library.values()]
         self.objects = list(reach.objects.values())
         self.kinds = list(map(type, self.objects))
@@ -113,8 +113,8 @@ class Guards:
                 return f"{function.__qualname__} has another body, or other defaults"
             if function.__kwdefaults__ is not named:
                 return f"{function.__qualname__} has other defaults"
-        for kind, count in self.classes:
-            if len(vars(kind)) != count:
+        for kind, count, bases in self.classes:
+            if len(vars(kind)) != count or kind.__mro__ is not bases:
                 return f"{kind.__qualname__} has other entries"
         for body, values, kind in self.library:
             if list(body.values()) != values:

@@ -87,6 +87,24 @@ def the_class_of_an_object() -> World:
     return lambda x: thing(x), [lambda: setattr(thing, "__class__", Thrice)]
 
 
+def the_bases_of_a_class() -> World:
+    class Twice:
+        def scaled(self, x: Any) -> Any:
+            return x * 2
+
+    class Thrice:
+        def scaled(self, x: Any) -> Any:
+            return x * 3
+
+    class Other:
+        pass
+
+    class Thing(Twice, Other):
+        pass
+
+    return lambda x: Thing().scaled(x), [lambda: setattr(Thing, "__bases__", (Thrice, Other))]
+
+
 def a_method_of_a_layer_of_ours() -> World:
     class Layer(nn.Linear):
         pass
@@ -143,7 +161,13 @@ def the_type_of_an_item() -> World:
 
 WORLDS = [
     *(a_module_of_a_closure, a_module_at_an_attribute, a_module_handed_to_a_function, a_name_of_a_module_in_text),
-    *(what_a_module_is_told, the_class_of_an_object, a_method_of_a_layer_of_ours, a_function_of_ours),
+    *(
+        what_a_module_is_told,
+        the_class_of_an_object,
+        the_bases_of_a_class,
+        a_method_of_a_layer_of_ours,
+        a_function_of_ours,
+    ),
     *(what_makes_entries_of_a_dict, a_tensor_that_is_a_key, the_sign_of_a_zero, what_a_cached_function_keeps),
     *(the_type_of_an_item,),
 ]
