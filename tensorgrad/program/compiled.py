@@ -62,6 +62,7 @@ class Program:
         self._written_values = [change.what for change in writes]
         self._written_tensors = [change.target for change in writes if change.target.kind == "tensor"]
         self._alike = recording.alike
+        self._writes_at_once = False  # into what was there before, and not when all is computed
         self._writes_arguments = any(change.target.kind == "argument" for change in writes)
         self._apart: list[ref[Any]] = []  # arrays that were found to be apart ...
         self._starts: list[int] = []  # ... and where those that are written begin and end
@@ -71,6 +72,7 @@ class Program:
         writer = Writer(recording)
         self._function = writer.function()
         self._hand_out(writer.outputs)
+        self._writes_at_once = bool(writer.homes)
         self._draws = [node.value[0] for node in writer.nodes if node.kind == "draw"]
         self._recording = None
 
@@ -139,6 +141,8 @@ class Program:
         try:
             values = list(self._function(*self._arrays, *self._numbers()))
         except Exception as error:  # an eager call shows what the step itself makes of it
+            if self._writes_at_once and isinstance(error, (Warning, MemoryError)):
+                raise  # in the middle of it: what was written into parameters by then would be done twice
             for generator, state in reversed(states):
                 generator.set_state(state)
             raise MisfitError from error
