@@ -8,9 +8,9 @@ it, under `autocast` with weights in float32; single ops and the update have ope
 tensorgrad round float32 products nowhere (no TF32), or both where --tf32 says so.
 
 Times are the device's own, by CUDA events around each step, the engines in turns as everywhere here. The peak is what
-each engine's allocator gave out at most. An engine that cannot run a workload says why, and the line stands there.
-The result goes to results/gpu.json and into the table of docs/gpu.md. Where there is no GPU this says what is missing
-and ends with 2. `--device cpu --tiny` tries the script itself.
+each engine's allocator gave out at most, beyond what it had given before the engine was made. An engine that cannot run
+a workload says why, and the line stands there. The result goes to results/gpu.json and into the table of docs/gpu.md.
+Where there is no GPU this says what is missing and ends with 2. `--device cpu --tiny` tries the script itself.
 """
 
 from __future__ import annotations
@@ -82,6 +82,10 @@ class Clock:
     def seconds(self, start: Any, end: Any) -> float:
         return float(end - start)
 
+    def taken(self) -> int:
+        """Bytes that the engine's arrays take now."""
+        return 0
+
     def peak_of(self, step: Callable[[], Any]) -> int | None:
         step()
         return None
@@ -101,6 +105,9 @@ class OurClock(Clock):
 
     def seconds(self, start: Any, end: Any) -> float:
         return float(start.elapsed_time(end)) / 1000
+
+    def taken(self) -> int:
+        return int(self.cuda.memory_allocated())
 
     def peak_of(self, step: Callable[[], Any]) -> int | None:
         with self.cuda.peak_memory() as peak:
@@ -126,6 +133,9 @@ class TorchClock(Clock):
     def seconds(self, start: Any, end: Any) -> float:
         return float(start.elapsed_time(end)) / 1000
 
+    def taken(self) -> int:
+        return int(self.cuda.memory_allocated())
+
     def peak_of(self, step: Callable[[], Any]) -> int | None:
         self.cuda.reset_peak_memory_stats()
         step()
@@ -150,6 +160,19 @@ def turn(step: Callable[[], Any], seconds: float, clock: Clock) -> tuple[float, 
 # ── the engines ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def clock_of(engine: str, device: str) -> Clock:
+    """What an engine measures by."""
+    if device != "cuda":
+        return Clock()
+    if engine.startswith("torch"):
+        import torch
+
+        return TorchClock(torch)
+    import tensorgrad as tg
+
+    return OurClock(tg)
+
+
 @dataclass(frozen=True)
 class Running:
     """An engine with a workload on the device."""
@@ -159,7 +182,9 @@ class Running:
     step: Any = None  # the compiled one of tensorgrad's
 
 
-def made_by(engine: str, workload: registry.Workload, dtype: str, settings: argparse.Namespace) -> Running:
+def made_by(
+    engine: str, workload: registry.Workload, dtype: str, settings: argparse.Namespace, clock: Clock
+) -> Running:
     """An engine's workload on the device. Raises whatever the engine raises where it cannot."""
     module = importlib.import_module(f"steps.{workload.module}")
     values = module.values(**(workload.tiny if settings.tiny else workload.size))
@@ -171,13 +196,11 @@ def made_by(engine: str, workload: registry.Workload, dtype: str, settings: argp
             made = module.of_torch(torch, values, "")
         made = _in_dtype(made, dtype, torch.bfloat16, partial(torch.autocast, settings.device, torch.bfloat16))
         wrap = torch.compile if compiled else None
-        clock = TorchClock(torch) if settings.device == "cuda" else Clock()
         return Running(engines.recorded(made, wrap_function=wrap), clock)
     import tensorgrad as tg
 
     made = _moved(tg, module.of_tensorgrad(tg, values), settings.device)
     made = _in_dtype(made, dtype, "bfloat16", partial(tg.autocast, "bfloat16"))
-    clock = OurClock(tg) if settings.device == "cuda" else Clock()
     steps: list[Any] = [None]
 
     def wrap(step: Callable[..., Any]) -> Any:
@@ -264,10 +287,15 @@ def run(workload: registry.Workload, dtype: str, settings: argparse.Namespace) -
     apart: dict[str, float] = {}
     for engine in settings.engines:
         try:
-            each = made_by(engine, workload, dtype, settings)
+            gc.collect()
+            clock = clock_of(engine, settings.device)
+            before = clock.taken()  # by engines that share the allocator, and by earlier workloads
+            each = made_by(engine, workload, dtype, settings, clock)
             first[engine] = each.subject.first()
             apart[engine] = compared(first, engine, dtype)
-            peaks[engine] = each.clock.peak_of(each.subject.step)
+            gc.collect()
+            peak = clock.peak_of(each.subject.step)
+            peaks[engine] = None if peak is None else peak - before
             running[engine] = each
         except Exception as error:  # an engine's own, whatever it is: the line says it
             first.pop(engine, None)

@@ -255,6 +255,7 @@ def pretended() -> dict[str, ModuleType]:
         runtime=SimpleNamespace(
             getDeviceCount=lambda: COUNT,
             runtimeGetVersion=lambda: 13020,
+            memGetInfo=lambda: (1 << 30, 1 << 31),
             getDeviceProperties=lambda number: {"name": b"a pretended GPU"},
         ),
         nvrtc=SimpleNamespace(getVersion=lambda: (13, 2)),

@@ -41,6 +41,8 @@ class Pool:
     def used_bytes(self) -> int:
         return sum([ctypes.sizeof(each) for each in self._blocks.values()])
 
+    total_bytes = used_bytes  # nothing is kept for the next ones
+
     def malloc(self, size: int) -> Pointer:
         assert not capturing(), "memory was allocated while a stream captures"
         self.given += 1

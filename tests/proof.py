@@ -46,7 +46,7 @@ def _value_and_gradients(case: Case, args: dict[str, Any], device: str) -> tuple
     trial = Trial(case, args, device)
     values = trial.values()
     results = trial.evaluate(values)
-    if not values or not results:
+    if not values or not results or not case.order:
         return results, []
     leaves, recorded = trial.recorded(values)
     ends = [each for each in recorded if each.requires_grad]

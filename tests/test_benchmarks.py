@@ -6,6 +6,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -240,6 +241,17 @@ def test_the_benchmark_runs_on_a_gpu_that_is_pretended(on_gpu, with_kernels, tmp
     assert "goal 1" in line
     assert line.endswith("captured |")
     assert "| W9 | bfloat16 | not run |" in text
+
+
+def test_the_peak_is_what_an_engine_adds_to_what_others_hold(on_gpu, monkeypatch):
+    class Clock(on_gpu.Clock):
+        taken = staticmethod(lambda: 100)
+        peak_of = staticmethod(lambda step: step() is None or 130)
+
+    monkeypatch.setattr(on_gpu, "clock_of", lambda engine, device: Clock())
+    workload = next(each for each in on_gpu.WORKLOADS if each.name == "W2-1024")
+    settings = SimpleNamespace(engines=["tensorgrad"], device="cpu", tiny=True, seconds=0.0, rounds=1)
+    assert on_gpu.run(workload, "float32", settings)["peaks"] == {"tensorgrad": 30}
 
 
 def test_the_page_says_of_each_workload_what_was_measured(on_gpu):

@@ -377,7 +377,7 @@ def _eigh_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
         if v.dtype.kind == "c":
             _refuse_phases(imag(diagonal(turned)), g_v, "eigh: the loss depends on the phases of the eigenvectors")
         gaps = _divisors(w[..., None, :] - w[..., :, None], w)
-        middle = middle + turned / where(one == 1.0, np.inf, gaps)
+        middle = middle + turned * (1.0 / where(one == 1.0, np.inf, gaps))  # complex / inf is NaN in some libraries
     return (conjugate(hermitian(matmul(matmul(v, middle), adjoint(v)))),)
 
 
@@ -420,8 +420,9 @@ def _svd_parts_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
     g_u, g_vh = conjugate(g_u), conjugate(g_vh)
     left, right = matmul(adjoint(u), g_u), matmul(vh, adjoint(g_vh))
     rows, columns = s[..., None, :], s[..., :, None]
-    # Divided by infinity is what the diagonal has no part in; by twice s, what turns a pair of complex vectors.
-    gaps, sums = where(one == 1.0, np.inf, _divisors(rows - columns, s)), _divisors(rows + columns, s)
+    # The diagonal has no part in the first; in the second, twice s is what turns a pair of complex vectors. What is
+    # divided by infinity is real: a complex number would be NaN in some libraries.
+    apart, sums = 1.0 / where(one == 1.0, np.inf, _divisors(rows - columns, s)), _divisors(rows + columns, s)
     if u.dtype.kind == "c":
         both = concat([g_u.mT, g_vh], axis=-1)
         _refuse_phases(
@@ -430,7 +431,7 @@ def _svd_parts_joint(g: Any, out: Any, used: tuple[bool, ...]) -> Any:
     else:
         sums = where(one == 1.0, np.inf, sums)
     left, right = left - adjoint(left), right - adjoint(right)
-    middle = middle + ((left + right) / gaps + (left - right) / sums) * 0.5
+    middle = middle + ((left + right) * apart + (left - right) / sums) * 0.5
     found = matmul(matmul(u, middle), vh)
     small = _divisors(rows, s)
     if u.shape[-2] > u.shape[-1]:  # what leaves the span of U

@@ -178,3 +178,31 @@ def test_what_does_not_fit_is_said() -> None:
         tg.cholesky(-tg.eye(2))
     with pytest.raises(ValueError, match=r"inv: .*ingular"):
         tg.inv(tg.ones((2, 2)))
+
+
+# ── other libraries ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_gradients_of_complex_matrices_need_no_infinity_below_a_complex_number(monkeypatch: Any) -> None:
+    """CuPy's quotient is NaN there, where NumPy's is 0."""
+
+    def divided(xp: Any, x1: Any, x2: Any) -> Any:
+        found = xp.divide(x1, x2)
+        return xp.where(xp.isinf(x2), xp.nan, found) if xp.isdtype(found.dtype, "complex floating") else found
+
+    x = np.asarray([[2.0, 1.0 - 1.0j], [1.0 + 1.0j, 5.0]])
+
+    def of_loss(loss: Any) -> Any:
+        at = tg.asarray(x, device="strict", requires_grad=True)
+        (found,) = tg.grad(loss(at), [at], create_graph=True)
+        (again,) = tg.grad(tg.sum(tg.abs(found) ** 2), [at])
+        return [found.tolist(), again.tolist()]
+
+    def both() -> Any:
+        yield of_loss(lambda a: tg.sum(tg.abs(tg.eigh(a).eigenvectors) ** 4))
+        yield of_loss(lambda a: tg.sum(tg.abs(tg.svd(a, full_matrices=False).U) ** 4))
+
+    expected = list(both())
+    monkeypatch.setitem(tg.divide.op.kernels, "strict", divided)
+    for ours, theirs in zip(both(), expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)

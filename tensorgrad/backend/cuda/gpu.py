@@ -106,10 +106,9 @@ def watch_memory(device: Any = None) -> Iterator[Peak]:
     class Hook(cupy.cuda.MemoryHook):  # type: ignore[misc, name-defined]
         name = f"tensorgrad {id(peak)}"  # of its own: the library takes no second hook of a name, as in a block within
 
-        def malloc_postprocess(self, **told: Any) -> None:
-            if told["device_id"] == where.id:
-                with where:
-                    peak.bytes = max(peak.bytes, int(cupy.get_default_memory_pool().used_bytes()))
+        def malloc_postprocess(self, **_: Any) -> None:
+            if cupy.cuda.get_device_id() == where.id:  # CuPy 14 tells the device that was current at the first request
+                peak.bytes = max(peak.bytes, int(cupy.get_default_memory_pool().used_bytes()))
 
     with where:
         peak.bytes = int(cupy.get_default_memory_pool().used_bytes())

@@ -29,9 +29,9 @@ def _diagonal(x: Any) -> Any:
 
 
 def eigh_turned(x: Any) -> Any:
-    """The results of eigh, real, each vector turned so that its largest element is positive."""
+    """The results of eigh, each vector turned so that its largest element is positive."""
     w, v = ops.eigh(x)
-    return w, v * ops.sign(ops.diagonal(v))[..., None, :]
+    return w, v * ops.conj(ops.sign(ops.diagonal(v)))[..., None, :]
 
 
 def svd_turned(x: Any) -> Any:
@@ -51,6 +51,14 @@ def svd_rebuilt(x: Any) -> Any:
     """U diag(S^2) Vh, |U|^2, |V|^2 and S, for any phases."""
     u, s, vh = ops.svd(x, full_matrices=False)
     return ops.matmul(u * (s * s)[..., None, :], vh), ops.abs(u) ** 2, ops.abs(vh) ** 2, s
+
+
+def svd_whole(x: Any, full_matrices: bool) -> Any:
+    """S, x again, U^H U and Vh V: all that is settled where U and V may be square."""
+    u, s, vh = ops.svd(x, full_matrices=full_matrices)
+    k = s.shape[-1]
+    again = ops.matmul(u[..., :, :k] * s[..., None, :], vh[..., :k, :])
+    return s, again, ops.matmul(ops.conj(u).mT, u), ops.matmul(vh, ops.conj(vh).mT)
 
 
 def eigh_values(x: Any) -> Any:
@@ -84,6 +92,16 @@ def _eigh_rebuilt(x: Any) -> Any:
 def _svd_rebuilt(x: Any) -> Any:
     u, s, vh = np.linalg.svd(x, full_matrices=False)
     return u * (s * s)[..., None, :] @ vh, np.abs(u) ** 2, np.abs(vh) ** 2, s
+
+
+def _eigh_turned(x: Any) -> Any:
+    w, v = np.linalg.eigh(_hermitian(x))
+    return w, v * np.conj(np.sign(np.diagonal(v, axis1=-2, axis2=-1)))[..., None, :]
+
+
+def _svd_whole(x: Any, full_matrices: bool) -> Any:
+    sides = x.shape[-2:] if full_matrices else (min(x.shape[-2:]),) * 2
+    return np.linalg.svdvals(x), x, *[np.broadcast_to(np.eye(k), (*x.shape[:-2], k, k)) for k in sides]
 
 
 TALL, WIDE = {"m": (2, 4), "n": (1, 2)}, {"m": (1, 2), "n": (2, 4)}
@@ -122,25 +140,28 @@ CASES = [
         _order=0,
         _complex=True,
     ),
-    # The signs that LAPACK gives a vector may change from one matrix to the next one.
-    case(ops.eigh, lambda x: np.linalg.eigh(_hermitian(x)), x=separated("*b n n"), _order=0, _complex=True),
+    # Which sign or phase a vector has is for a library to choose, and may change from one matrix to the next one.
+    case(
+        eigh_turned,
+        _eigh_turned,
+        x=separated("*b n n"),
+        _order=0,
+        _name="eigh",
+        _complex=True,
+        _proves=(ops.eigh,),
+    ),
     case(eigh_turned, x=separated("*b n n"), _proves=(ops.eigh,)),
     case(eigh_rebuilt, _eigh_rebuilt, x=separated("*b n n"), _complex=True, _proves=(ops.eigh,)),
     case(ops.eigvalsh, lambda x: np.linalg.eigvalsh(_hermitian(x)), x=separated("*b n n"), _complex=True),
     case(
-        ops.svd_parts,
-        lambda x: np.linalg.svd(x, full_matrices=False),
-        x=separated("*b m n"),
-        _order=0,
-        _complex=True,
-    ),
-    case(
-        ops.svd,
-        lambda x, full_matrices: np.linalg.svd(x, full_matrices=full_matrices),
+        svd_whole,
+        _svd_whole,
         x=separated("*b m n"),
         full_matrices=st.booleans(),
         _order=0,
+        _name="svd",
         _complex=True,
+        _proves=(ops.svd, ops.svd_parts, ops.full_svd),
     ),
     case(svd_turned, x=separated("*b m n"), _proves=(ops.svd, ops.svd_parts)),
     case(svd_rebuilt, _svd_rebuilt, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
@@ -153,6 +174,5 @@ CASES = [
         _proves=(ops.eigh,),
     ),
     case(svd_values, np.linalg.svdvals, x=separated("*b m n"), _complex=True, _proves=(ops.svd, ops.svd_parts)),
-    case(ops.full_svd, lambda x: np.linalg.svd(x), x=separated("*b m n"), _order=0, _complex=True),
     case(ops.svdvals, np.linalg.svdvals, x=separated("*b m n"), _complex=True),
 ]

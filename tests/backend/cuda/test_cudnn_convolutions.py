@@ -179,6 +179,13 @@ def test_what_has_no_plan_goes_the_other_way_and_is_told_once(frontend, cublas_o
         convolve(frontend, *CALLS["image"])
 
 
+def test_tests_on_a_gpu_go_on_where_there_is_no_plan(frontend, cublas_on_cpu, monkeypatch):
+    """In a run that makes errors of warnings (pytest.ini)."""
+    monkeypatch.setattr(Graph, "refuses", True)
+    convolve(frontend, *CALLS["image"])
+    assert Graph.built == 0
+
+
 def test_without_a_handle_it_is_told_once_and_never_tried_again(frontend, cublas_on_cpu, monkeypatch):
     def no_handle(array):
         raise RuntimeError("libcudnn.so.9 is not there\n...")
