@@ -24,6 +24,7 @@ from tensorgrad import ops
 from tensorgrad.backend import (
     LARGE,
     NUMPY,
+    Follower,
     add_into,
     as_array,
     beside,
@@ -114,12 +115,14 @@ def sweep(
     needed: set[Record] | None = None,
     wanted: Iterable[Record] = (),
     watchers: Sequence[Watcher] = (),
+    follow: Follower | None = None,
 ) -> list[tuple[Record, Any]]:
     """The (record, gradient) of each leaf below what is pending; of the wanted records instead, where some are.
 
     wrap: the class that kept values are handed over as, for a sweep that records itself; None for plain arrays.
     retain: leave what the rules keep in place for another sweep.
     needed: sweep only through these records; None for all.
+    follow: keeps the device of the gradient in hand the current one, where there are several; closed in the end.
     """
     gradients, heap = pending.gradients, pending.heap
     wanted = frozenset(wanted)
@@ -131,9 +134,6 @@ def sweep(
     found: list[tuple[Record, Any]] = []
     if not heap:
         return found
-    follow = follower() if wrap is None else None
-    if follow is not None:
-        pending.large = True  # sums are made with care
     owned = pending.owned
     # The last shape that was looked at, and whether its arrays are large. The records of a chain share one tuple.
     known: Any = None
@@ -145,7 +145,7 @@ def sweep(
             kind = type(record)
             straight = None
             if follow is not None:
-                follow(g)
+                follow(_array_of(g))
             if owned:
                 mine = id(g) in owned
                 owned.discard(id(g))
@@ -399,6 +399,12 @@ def _joint(
     return [(place, answer, READY, None) for place, answer in zip(places, answers, strict=True) if answer is not None]
 
 
+def _array_of(gradient: Any) -> Any:
+    """An array of a gradient: of those of several results any one."""
+    one = next(iter(gradient.values())) if isinstance(gradient, dict) else gradient
+    return one.data if isinstance(one, Traced) else one
+
+
 def _complete(record: Record, gradients: dict[int, Any]) -> tuple[Any, ...]:
     """One gradient per result; zeros for the results that nothing used."""
     like = next(iter(gradients.values()))
@@ -552,6 +558,8 @@ def run(
             paused = suspended.set(before)
         mode = page.set(within)
         pending = Pending()
+        follow = follower()
+        pending.large = follow is not None  # sums are made with care
         for result, seed in results:
             record = result.record
             assert record is not None
@@ -565,7 +573,7 @@ def run(
                 seed = ops.conj(seed)
             pending.add(record, _fit(seed, record))
         wrapped = wrap if create_graph else None
-        swept = partial(sweep, pending, wrapped, retain or create_graph, needed, wanted, watchers)
+        swept = partial(sweep, pending, wrapped, retain or create_graph, needed, wanted, watchers, follow)
         found = without_autocast(swept) if create_graph else swept()
         return [(record, outward(g)) for record, g in found]
     finally:

@@ -11,6 +11,7 @@ import inspect
 from functools import wraps
 from typing import Any
 
+from tensorgrad.backend import beside
 from tensorgrad.primitive import Primitive
 from tensorgrad.tape import Traced, is_recording
 
@@ -33,10 +34,12 @@ def composed(primitive: Primitive) -> Any:
     @wraps(primitive)
     def call(*args: Any, **keywords: Any) -> Any:
         operands = (*args, *keywords.values())
-        if is_recording() and any(isinstance(each, Traced) and each.record is not None for each in operands):
+        recorded = [each for each in operands if isinstance(each, Traced) and each.record is not None]
+        if is_recording() and recorded:
             given = signature.bind(*args, **keywords)
             given.apply_defaults()
-            return definition.run(_vocabulary[0], tuple(given.arguments.values()))
+            with beside(recorded[0].data):  # for arrays that the composition makes, which are no tensors
+                return definition.run(_vocabulary[0], tuple(given.arguments.values()))
         return primitive(*args, **keywords)
 
     return call

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from types import FunctionType
 from typing import Any
 
@@ -23,6 +24,7 @@ from tensorgrad.tape import Record, Traced
 Kernel = Callable[..., Any]
 Rule = Callable[..., Any]
 
+_NOTHING = nullcontext()
 RESERVED = frozenset({"out", "isinstance", "tuple", "any", "zip"})  # what call bodies and rules say by these names
 # How the sweep calls a rule: see `Op.rules`.
 IDENTITY, NOTHING, ONE, TWO, GATHER, PARTS, READY = range(7)
@@ -209,6 +211,18 @@ class Op:
                 raise TypeError(f"expected an array, a Tensor or a number for {name}, got None")
         if library is not NUMPY:
             values = self._with_scalars_beside(values)
+        if library.beside is None:  # a look, where a context would cost NumPy's calls more
+            return self._run_by(library, values)
+        with self.beside(library, values):
+            return self._run_by(library, values)
+
+    def beside(self, library: backend.Library, values: tuple[Any, ...]) -> AbstractContextManager[Any]:
+        """A context in which a library's results lie where the operands are."""
+        if library.beside is None:
+            return _NOTHING
+        return library.beside(next(each for each in self.array_values(values) if type(each) is library.array_type))
+
+    def _run_by(self, library: backend.Library, values: tuple[Any, ...]) -> tuple[tuple[Any, ...], Any]:
         if self.lift is not None:
             values = self._lifted(values)
         if "dtype" in self.names:  # a name as text, or Python's own type, means what it means to NumPy
@@ -218,11 +232,8 @@ class Op:
         kernel = self.kernel_for(library.name)
         if library is NUMPY and self.in_blocks:  # a number is the first operand, and a large array perhaps another
             found = backend.wide(lambda *arrays: self.run(NUMPY.namespace, arrays, kernel), *values)
-        elif library.beside is None:
-            found = self.run(library.namespace, values, kernel)
         else:
-            with library.beside(next(each for each in self.array_values(values) if type(each) is library.array_type)):
-                found = self.run(library.namespace, values, kernel)
+            found = self.run(library.namespace, values, kernel)
         return values, found if self.lift is None else self._rounded(library, values, found)
 
     def _library_of(self, values: tuple[Any, ...]) -> backend.Library:

@@ -186,7 +186,8 @@ class Stretch:
 def _run(op: Op, values: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     """An op's result or results and what it saves, as the call that was recorded computed them."""
     library = library_among(op.array_values(values))
-    result, saved = op.split(op.run(library.namespace, values, op.kernel_for(library.name)))
+    with op.beside(library, values):
+        result, saved = op.split(op.run(library.namespace, values, op.kernel_for(library.name)))
     return tuple([settle(each) for each in result]) if op.results > 1 else settle(result), saved
 
 

@@ -383,6 +383,18 @@ ON_ANY_GPU = {
     "Dropout of attention": lambda layer, x: tg.scaled_dot_product_attention(
         x, x, x, dropout_p=0.5, generator=tg.random.Generator(0, device=x.device)
     ),
+    "products with integers": lambda layer, x: (layer(x) * tg.ones(4, dtype="int64", device=x.device)).sum().backward(),
+    "grid_sample": lambda layer, x: tg.grid_sample(layer(x)[None, None], x[None, :, None, :2]).sum().backward(),
+    "attention, twice differentiable": lambda layer, x: tg.grad(
+        tg.scaled_dot_product_attention(layer(x), x, x, is_causal=True).sum(), [layer.weight], create_graph=True
+    ),
+    "one result with two seeds, twice differentiable": lambda layer, x: tg.grad(
+        [y := layer(x), y], [layer.weight], [x, x], create_graph=True
+    ),
+    "checkpoint": lambda layer, x: tg.checkpoint(lambda x: tg.exp(layer(x)), x).sum().backward(),
+    "checkpoint, twice differentiable": lambda layer, x: tg.grad(
+        tg.checkpoint(lambda x: tg.exp(layer(x)), x).sum(), [layer.weight], create_graph=True
+    ),
     "local_response_norm": lambda layer, x: tg.local_response_norm(layer(x)[:, :, None], 3).sum().backward(),
     "max_pool with places, and back": lambda layer, x: nn.MaxUnpool1d(2)(
         *nn.MaxPool1d(2, return_indices=True)(x[None])

@@ -387,7 +387,6 @@ class Follower:
         self.held = ExitStack()
 
     def __call__(self, array: Array) -> None:
-        array = next(iter(array.values())) if isinstance(array, dict) else array  # the gradients of several results
         device = device_of(array)
         if device != self.device:
             self.held.close()

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorgrad.backend import Array, get_default_dtype
+from tensorgrad.backend import Array, beside, get_default_dtype
 from tensorgrad.backend.stretch_taps import Stretch, cubic_weights, taps_back, taps_of
 from tensorgrad.ops.adaptive_pooling import adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 from tensorgrad.ops.arrays import device_of, isdtype
@@ -269,10 +269,12 @@ def grid_sample(
     grid = reshape(where(grid == grid, grid, -1.0), (n, prod(grid.shape[1:-1]), axes))
     if mode == "nearest":
         grid = array_of(grid)
-    nodes = [
-        _nodes(grid[..., axes - 1 - axis], size, mode, padding_mode, align_corners) for axis, size in enumerate(sizes)
-    ]
-    places, weight = _taps(nodes, tuple(sizes), padding_mode)
+    with beside(array_of(x)):
+        nodes = [
+            _nodes(grid[..., axes - 1 - axis], size, mode, padding_mode, align_corners)
+            for axis, size in enumerate(sizes)
+        ]
+        places, weight = _taps(nodes, tuple(sizes), padding_mode)
     return reshape(read_taps(reshape(x, (n, c, prod(sizes))), places, weight), (n, c, *shape[1:-1]))
 
 
