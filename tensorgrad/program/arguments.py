@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,10 @@ def _key_of(part: Any, leaves: list[Any]) -> Any:
         if not _is_nested(part):
             raise UntraceableError(f"an argument is a {type(part).__name__}; hand in a dict, list or tuple instead")
         if type(part) is dict:
-            if any(isinstance(key, Traced) for key in part):
-                raise UntraceableError("an argument is a dict with tensors as keys; hand in a list of pairs instead")
+            if not all(is_value(key) or isinstance(key, (tuple, Enum)) for key in part):
+                raise UntraceableError(
+                    "an argument is a dict with tensors or objects as keys; hand in a list of pairs instead"
+                )
             return ("dict", *[(type(key), key, _key_of(each, leaves)) for key, each in part.items()])
         return (type(part), *[_key_of(each, leaves) for each in part])
     if is_value(part) and type(part) is not slice:

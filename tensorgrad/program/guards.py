@@ -7,7 +7,7 @@ from typing import Any
 from tensorgrad.backend.cuda.programs import is_real
 from tensorgrad.program.calls import UntraceableError
 from tensorgrad.program.looks import Look, Seen, entry, plain, tensor_key
-from tensorgrad.program.reach import NOTES, Holder, Reach, is_value
+from tensorgrad.program.reach import Holder, Reach, is_value, same_keys
 from tensorgrad.tape import Leaf, Traced
 
 _MISSING = object()
@@ -122,7 +122,7 @@ class Guards:
         if list(map(type, self.objects)) != self.kinds:
             return "an object has another class"
         for entries, keys, expected, holder in self.dicts:
-            if keys is not None and keys != list(entries) and keys != [key for key in entries if key not in NOTES]:
+            if keys is not None and not same_keys(keys, entries) and not same_keys(keys, holder.entries()):
                 return f"{holder.path} has other entries, or in another order"
             for key, value in expected:
                 found = entries.get(key, _MISSING)
@@ -130,7 +130,7 @@ class Guards:
                     return f"{holder.place(key)} has changed"
         for holder, expected in self.others:
             now = holder.entries()
-            if len(now) != len(holder.before) or (holder.kind == "dict" and list(now) != list(holder.before)):
+            if len(now) != len(holder.before) or (holder.kind == "dict" and not same_keys(now, holder.before)):
                 return f"{holder.path} has other entries, or in another order"
             for key, value in expected:
                 if not same(now.get(key, _MISSING), value):

@@ -14,6 +14,7 @@ import re
 import sys
 from collections import defaultdict
 from contextlib import suppress
+from operator import is_
 from pathlib import PurePath
 from types import (
     BuiltinFunctionType,
@@ -75,6 +76,19 @@ def is_value(thing: Any) -> bool:
     return type(thing) in _EXACT or isinstance(thing, _FAMILIES)
 
 
+def same_keys(one: Any, other: Any) -> bool:
+    """Whether two dicts have the same keys in one order: the same objects, or equal plain values of one type."""
+    return len(one) == len(other) and (all(map(is_, one, other)) or all(map(_is_key, one, other)))
+
+
+def _is_key(one: Any, other: Any) -> bool:
+    if one is other or type(one) is not type(other):
+        return one is other
+    if type(one) is tuple:
+        return len(one) == len(other) and all(map(_is_key, one, other))
+    return is_value(one) and bool(one == other)
+
+
 class Holder:
     """Something with entries: a dict, list, tuple, closure's cell, object's slots, class. `names`: which ones."""
 
@@ -114,7 +128,7 @@ class Holder:
     def restore(self) -> None:
         """Set all entries as they were when the holder was met."""
         now = self.entries()
-        if self.kind == "dict" and self.names is None and list(now) != list(self.before):
+        if self.kind == "dict" and self.names is None and not same_keys(now, self.before):
             notes = {key: value for key, value in self.thing.items() if key in NOTES}
             self.thing.clear()
             self.thing.update(self.before | notes)
@@ -409,7 +423,7 @@ class _Members:
     @property
     def members(self) -> Any:
         now = tuple(self.of)
-        if now != self._last:
+        if not same_keys(now, self._last):
             self._last = now
         return self._last
 
@@ -465,4 +479,4 @@ def _is_trusted(module: str) -> bool:
     return parts[0] in _PURE or (parts[0] == "tensorgrad" and (len(parts) < 2 or parts[1] not in _USERS))
 
 
-__all__ = ["NOTES", "Holder", "Reach", "is_value"]
+__all__ = ["NOTES", "Holder", "Reach", "is_value", "same_keys"]

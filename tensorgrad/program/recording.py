@@ -20,7 +20,7 @@ from tensorgrad.program.calls import Node, UntraceableError
 from tensorgrad.program.effects import GONE, Builder, Change, Given, Made, Same, Source
 from tensorgrad.program.guards import Guards, number_kind
 from tensorgrad.program.namespace import LIBRARY, add_kernels, kernels_whole
-from tensorgrad.program.reach import Holder, Reach, is_value
+from tensorgrad.program.reach import Holder, Reach, is_value, same_keys
 from tensorgrad.program.rectified import rectified_last
 from tensorgrad.program.rewriting import rewritten
 from tensorgrad.program.shadows import HeavyError
@@ -264,7 +264,7 @@ class Recording:
 
     def _note_entries(self, holder: Holder) -> None:
         now = holder.entries()
-        if [key for key in now if key in holder.before] != [key for key in holder.before if key in now]:
+        if not same_keys([key for key in now if key in holder.before], [key for key in holder.before if key in now]):
             raise UntraceableError(f"{holder.path} is in another order after the step, and a program would not sort it")
         for key in [*holder.before, *[key for key in now if key not in holder.before]]:
             before, after = holder.before.get(key, GONE), now.get(key, GONE)

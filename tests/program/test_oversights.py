@@ -142,6 +142,28 @@ def a_tensor_that_is_a_key() -> World:
     return step, [lambda: setattr(weight, "data", np.ones(3, "float32"))]
 
 
+def another_tensor_that_is_a_key() -> World:
+    factors = {tg.asarray([1.0, 2.0, 3.0]): 2.0}
+
+    def swap() -> None:
+        factors.clear()
+        factors[tg.ones(3)] = 2.0
+
+    return lambda x: sum((key * factor for key, factor in factors.items()), x), [swap]
+
+
+def the_types_of_keys_and_members() -> World:
+    keys, members = {1: 0.0}, {1}
+
+    def swap() -> None:
+        keys.clear()
+        members.clear()
+        keys[True] = 0.0
+        members.add(True)  # type: ignore[arg-type]
+
+    return lambda x: x * (sum(isinstance(each, bool) for each in [*keys, *members]) + 1), [swap]
+
+
 def the_sign_of_a_zero() -> World:
     numbers = [np.float32(0.0)]
     return lambda x: tg.atan2(x * 0, x * numbers[0]), [lambda: numbers.__setitem__(0, np.float32(-0.0))]
@@ -168,7 +190,13 @@ WORLDS = [
         a_method_of_a_layer_of_ours,
         a_function_of_ours,
     ),
-    *(what_makes_entries_of_a_dict, a_tensor_that_is_a_key, the_sign_of_a_zero, what_a_cached_function_keeps),
+    *(
+        what_makes_entries_of_a_dict,
+        a_tensor_that_is_a_key,
+        another_tensor_that_is_a_key,
+        the_types_of_keys_and_members,
+    ),
+    *(the_sign_of_a_zero, what_a_cached_function_keeps),
     *(the_type_of_an_item,),
 ]
 EAGER = {what_a_cached_function_keeps, the_type_of_an_item}
@@ -265,7 +293,7 @@ def test_a_dict_or_list_that_a_step_changes_is_changed() -> None:
     assert batch["y"] is seen[0]
     refused(lambda values: values.reverse(), "a list or dict", [1.0, x])
     refused(lambda pair: pair[0].pop("x"), "a list or dict", ({"x": x}, 1.0))
-    refused(lambda pairs: list(pairs), "tensors as keys", {x: 1.0})
+    refused(lambda pairs: list(pairs), "tensors or objects as keys", {x: 1.0})
 
 
 def test_an_argument_that_looks_into_another_that_is_written_is_seen_at_any_call() -> None:
