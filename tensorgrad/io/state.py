@@ -42,7 +42,8 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     gradient, and what stands in two places as one object. A flat dict of tensors, as `state_dict()` gives, makes a
     file whose names are its keys, which any other reader of safetensors opens.
     The file is written under another name in the same folder, flushed to the disk, and renamed. Needs safetensors.
-    Raises TypeError for what a state cannot hold, OSError where nothing can be written.
+    Raises TypeError for what a state cannot hold, OSError where nothing can be written, ModuleNotFoundError without
+    safetensors.
 
     >>> import tempfile
     >>> import tensorgrad as tg
@@ -51,10 +52,8 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     ...     tg.load(f"{folder}/state.safetensors")
     {'weight': Tensor([1., 1.], dtype=float32), 'steps': [10, 20], 'best': inf}
     """
-    from safetensors.numpy import save as serialize
-
     arrays, text = take_apart(state)
-    content = serialize(arrays, {_KEY: f"{_START}{_checksum(text, arrays)}\n{text}"})
+    content = _package().numpy.save(arrays, {_KEY: f"{_START}{_checksum(text, arrays)}\n{text}"})
     with replacing(path) as partial:
         partial.write_bytes(content)
 
@@ -75,14 +74,13 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """
     path, device = Path(path), device_named(device)
     _refuse_what_is_no_safetensors(path)
-    from safetensors import SafetensorError, safe_open
-
+    package = _package()
     try:
-        with safe_open(path, framework="numpy") as file:
+        with package.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
             ours = _KEY in metadata or any(each.startswith(_START) for each in metadata.values())
             arrays = {name: _read(path, file, name, ours) for name in file.keys()}  # noqa: SIM118  # it is no dict
-    except (SafetensorError, UnicodeDecodeError) as error:
+    except (package.SafetensorError, UnicodeDecodeError) as error:
         raise _damaged(path, f"the safetensors format is broken ({error})") from error
     if not ours:
         return {name: Tensor(_single(array), device=device) for name, array in arrays.items()}
@@ -93,6 +91,17 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
         return put_together(text, lambda name: _pick(arrays, name), device)
     except ValueError as error:
         raise _damaged(path, str(error)) from error
+
+
+def _package() -> Any:
+    """safetensors. Raises ModuleNotFoundError where it is missing, with how to get it."""
+    try:
+        import safetensors.numpy
+    except ModuleNotFoundError as missing:
+        raise ModuleNotFoundError(
+            'save and load need the package safetensors: from a clone, pip install -e ".[train]"', name=missing.name
+        ) from missing
+    return safetensors
 
 
 def _checksum(text: str, arrays: dict[str, Any]) -> str:

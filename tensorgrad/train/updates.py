@@ -104,6 +104,7 @@ def swept(
             sweep(figures.get("loss"), scaler)
         return {name: value.detach() if isinstance(value, Tensor) else value for name, value in figures.items()}
 
+    of_batch.__qualname__ = "the trainer's step"  # what a program calls it where it has something to say
     return of_batch
 
 
@@ -114,4 +115,5 @@ def step_of(optimizer: Any) -> Callable[[], None]:
         optimizer.step()
         optimizer.zero_grad()
 
+    step.__qualname__ = "the optimizer's step"
     return step

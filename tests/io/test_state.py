@@ -74,6 +74,16 @@ def test_tensors_go_where_they_are_sent(path):
     assert load(path)["x"].device == tg.ones(1).device
 
 
+def test_without_safetensors_it_says_how_to_get_it(path, monkeypatch):
+    save(path, {"weight": tg.ones(2)})
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.delitem(sys.modules, "safetensors.numpy")
+    for call in (lambda: save(path, {"weight": tg.ones(3)}), lambda: load(path)):
+        with pytest.raises(ModuleNotFoundError, match=r'pip install -e "\.\[train\]"') as told:
+            call()
+        assert told.value.name.startswith("safetensors")
+
+
 def test_the_same_state_makes_the_same_file(path):
     state = {"b": tg.ones(3), "a": [tg.zeros(2), 1.5]}
     save(path, state)

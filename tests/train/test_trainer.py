@@ -389,6 +389,19 @@ def test_a_training_in_float16_resumes_bit_for_bit_its_scaler_too(tmp_path: Any,
     assert all(theta.dtype == tg.float32 for theta in second.model.parameters())
 
 
+@pytest.mark.skipif(tg.zeros(1).device != "cpu", reason="programs are made of calls on ndarrays")
+def test_what_cannot_be_compiled_is_called_the_trainers_step() -> None:
+    def loss(output: Any, y: Any) -> Any:
+        print("a loss")
+        return tg.mse_loss(output, y)
+
+    model = nn.Linear(2, 1)
+    trainer = Trainer(model, optim.SGD(model.parameters(), lr=0.1), loss, compile=True)
+    with pytest.warns(tg.CompileWarning, match=r"the trainer's step runs eagerly: loss calls print\(\)") as told:
+        trainer.fit([(tg.ones((4, 2)), tg.ones((4, 1)))], epochs=2)
+    assert [each.filename for each in told] == [__file__]
+
+
 @halves
 @pytest.mark.parametrize("precision", ["float16", "bfloat16"])
 def test_precision_gives_about_the_rows_of_float32_compiled_or_not(precision: str) -> None:
