@@ -103,6 +103,10 @@ class Array(np.ndarray):  # type: ignore[type-arg]
         return inner if isinstance(inner, Array) else None
 
     @property
+    def __array_interface__(self) -> Any:
+        raise AttributeError("'ndarray' object has no attribute '__array_interface__'")
+
+    @property
     def data(self) -> Any:
         """What CuPy has there: a pointer, which memory can be copied to."""
         return SimpleNamespace(copy_from_host_async=self._copy_from, ptr=address_of(self))
@@ -236,6 +240,18 @@ def _without_bfloat16(function: Callable[..., Any]) -> Callable[..., Any]:
     return _over(call)
 
 
+def _refusing_bfloat16(name: str) -> Callable[..., Any]:
+    """A function that CuPy has for other dtypes alone."""
+    function = _over(getattr(compat, name))
+
+    def call(*args: Any, **keywords: Any) -> Any:
+        dtypes = [each.dtype for each in args] + [np.dtype(keywords.get("dtype"))]
+        assert "bfloat16" not in [each.name for each in dtypes], f"{name} met a bfloat16"
+        return function(*args, **keywords)
+
+    return call
+
+
 def _refused(name: str) -> Callable[..., Any]:
     def call(*_: Any, **__: Any) -> Any:
         raise AssertionError(f"{name} makes the host wait")
@@ -279,6 +295,9 @@ def pretended() -> dict[str, ModuleType]:
         "array_api_compat.cupy",
         compat,
         **{name: _without_bfloat16(getattr(compat, name)) for name in ("where", "tril", "triu")},
+        **{name: _refusing_bfloat16(name) for name in ("argsort", "searchsorted", "unique_all")},
+        cumulative_sum=_refusing_bfloat16("cumulative_sum"),
+        cumulative_prod=_refusing_bfloat16("cumulative_prod"),
         clip=_refused("array-api-compat's clip"),
         asarray=lambda x, dtype=None, copy=None: x if isinstance(x, Array) and dtype is None else _array(x, dtype),
     )

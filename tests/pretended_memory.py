@@ -200,7 +200,7 @@ def held_by_none(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if not value.nbytes:
             return np.empty(value.shape, value.dtype)
-        low, high = np.lib.array_utils.byte_bounds(value)
+        low, high = np.lib.array_utils.byte_bounds(np.asarray(value))
         block = (ctypes.c_byte * (high - low)).from_address(low)
         return np.ndarray(value.shape, value.dtype, block, address_of(value) - low, value.strides)
     if isinstance(value, tuple):

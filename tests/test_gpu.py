@@ -274,6 +274,24 @@ def test_bfloat16_stays_where_the_library_has_none(pretended_gpu):
     assert both.dtype == np.float32
 
 
+def test_bfloat16_is_sorted_and_added_up_as_float32(pretended_gpu):
+    half = pytest.importorskip("ml_dtypes", reason="it has bfloat16").bfloat16
+    values = np.asarray([[1.5, -2.0, 3.0], [np.inf, 0.25, 1.5]], half)
+    here, there = (tg.asarray(values, device=device) for device in ("cpu", "cuda"))
+    for each in (
+        lambda x: tg.sort(x, axis=0),
+        lambda x: tg.argsort(x, descending=True),
+        lambda x: tg.topk(x, 2)[0],
+        tg.unique_values,
+        lambda x: tg.searchsorted(tg.sort(x[0]), x[1]),
+        lambda x: tg.cumulative_sum(x[0]),
+        lambda x: tg.cumulative_prod(x, axis=1, dtype=x.dtype),
+        lambda x: tg.cumulative_sum(x.to("float32"), axis=0, dtype=x.dtype),
+    ):
+        assert each(there).dtype == each(here).dtype
+        np.testing.assert_array_equal(each(there).numpy(), each(here).numpy())
+
+
 def test_sums_of_float16_are_taken_in_float32(pretended_gpu):
     xp, cupy = pretended_gpu.namespace, pretended_gpu.cupy
     asked = []

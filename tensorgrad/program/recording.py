@@ -10,10 +10,10 @@ from collections.abc import Callable, Container
 from typing import Any
 
 import numpy as np
-from numpy.lib.array_utils import byte_bounds
 
 from tensorgrad.backend import get_default_dtype, memory_of, set_default_dtype, stand_in, to_numpy
 from tensorgrad.backend.cpu.parameter_blocks import steps_seen
+from tensorgrad.backend.cuda.launch import address_of
 from tensorgrad.backend.cuda.programs import is_on_gpu, is_real
 from tensorgrad.program.arguments import is_as_before
 from tensorgrad.program.calls import Node, UntraceableError
@@ -360,10 +360,13 @@ def _set_on(tensor: Any) -> dict[str, Any]:
 
 def span(array: Any) -> tuple[int, int]:
     """The addresses between which the elements of an array lie; whoever owns the memory."""
-    if not array.flags.c_contiguous:
-        return byte_bounds(array)
-    start = array.__array_interface__["data"][0]
-    return start, start + array.nbytes
+    in_host_memory = type(array) is np.ndarray or not is_on_gpu(array)
+    start = array.__array_interface__["data"][0] if in_host_memory else address_of(array)
+    if array.flags.c_contiguous:
+        return start, start + array.nbytes
+    steps = [(size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True)]
+    down, up = (sum([each for each in steps if (each > 0) is upwards]) for upwards in (False, True))
+    return start + down, start + up + array.itemsize
 
 
 def overlapping(arrays: list[Any]) -> set[int]:

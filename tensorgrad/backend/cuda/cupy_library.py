@@ -200,7 +200,8 @@ def _astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> 
 
 
 # What array-api-compat and CuPy do otherwise. CUB adds up float16 in float16. `where`, and what is made of it, has no
-# bfloat16 and gives float32; here the bits are chosen. `clip` finds places by a mask, for which the host waits.
+# bfloat16 and gives float32; here the bits are chosen. Sorts refuse bfloat16, and scans of it do not compile. `clip`
+# finds places by a mask, for which the host waits.
 
 
 def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -212,6 +213,28 @@ def _in_float32(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(x, axis=axis, dtype=dtype, keepdims=keepdims)
 
     return reduce
+
+
+def _widened(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that looks for places: it sees bfloat16 as float32, where the order is the same."""
+
+    def look(*args: Any, **keywords: Any) -> Any:
+        wide = [each.astype(np.float32) if is_bfloat16(each.dtype) else each for each in args]
+        return function(*wide, **keywords)
+
+    return look
+
+
+def _scan(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Sums, or products, of all that is before: those of bfloat16 in float32."""
+
+    def scan(x: Any, /, *, axis: Any = None, dtype: Any = None, include_initial: bool = False) -> Any:
+        wanted = x.dtype if dtype is None else np.dtype(dtype)
+        if not is_bfloat16(wanted):
+            return function(x, axis=axis, dtype=dtype, include_initial=include_initial)
+        return function(x.astype(np.float32), axis=axis, include_initial=include_initial).astype(wanted)
+
+    return scan
 
 
 def _bits(x: Any, dtype: Any) -> Any:
@@ -279,6 +302,8 @@ namespace = _CupyNamespace(
     **{name: _made_like(getattr(compat, name)) for name in _MADE_LIKE},
     **{name: _in_float32(getattr(compat, name)) for name in ("sum", "prod")},
     **{name: _triangle(getattr(compat, name)) for name in ("tril", "triu")},
+    **{name: _widened(getattr(compat, name)) for name in ("argsort", "searchsorted", "unique_all")},
+    **{name: _scan(getattr(compat, name)) for name in ("cumulative_sum", "cumulative_prod")},
     where=_where,
     clip=_clip,
     astype=_astype,

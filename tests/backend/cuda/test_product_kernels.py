@@ -29,6 +29,19 @@ def test_vectors_are_asked_for_directly_too(shapes, cublas_on_cpu):
     assert len(cublas_on_cpu) == 1
 
 
+@pytest.mark.parametrize(("first", "second"), [((4,), (5, 4, 3)), ((5, 2, 4), (4,)), ((4,), (4,)), ((2, 4), (4,))])
+def test_of_halves_the_library_is_given_matrices_alone(first, second, cublas_on_cpu):
+    def plain(x1, x2):
+        assert x1.ndim == x2.ndim == 2, "CuPy 14.2 raises TypeError for a vector of bfloat16 and a stack"
+        return np.matmul(x1.astype(np.float32), x2.astype(np.float32)).astype(x1.dtype)
+
+    rng = np.random.default_rng(0)
+    x, y = (as_dtype(rng.normal(size=shape), "bfloat16") for shape in (first, second))
+    found, expected = matmul(XP, x, y, plain), x.astype(np.float32) @ y.astype(np.float32)
+    assert (found.dtype, found.shape) == (x.dtype, expected.shape)
+    np.testing.assert_allclose(found.astype(np.float32), expected, rtol=2e-2, atol=2e-2)
+
+
 def refused(x1, x2):
     raise AssertionError("the library's own product was taken")
 
