@@ -169,12 +169,10 @@ def put(holder: Holder, key: Any, value: Any) -> None:
             delattr(holder.thing, key)
         elif holder.kind == "cell":
             del holder.thing.cell_contents
-        elif holder.kind == "sequence":
-            del holder.thing[key:]
         else:
-            del holder.thing[key]
-    elif holder.kind == "sequence" and key == len(holder.thing):
-        holder.thing.append(value)
+            holder.of.__delitem__(holder.thing, slice(key, None) if holder.kind == "sequence" else key)
+    elif holder.kind == "sequence" and key == holder.of.__len__(holder.thing):
+        holder.of.append(holder.thing, value)
     else:
         holder.put(key, value)
 

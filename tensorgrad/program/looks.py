@@ -107,19 +107,19 @@ class Look:
 
 def _getter(holder: Holder, key: Any) -> Callable[[Any], Any]:
     """A function of the key that gives what is there, the fastest for its kind."""
-    if holder.kind == "dict":
-        return holder.thing.get  # type: ignore[no-any-return]
+    if type(holder.thing) is dict:
+        return holder.thing.get
     if isinstance(holder.thing, Traced):
         return partial(getattr, holder.thing)
     if holder.kind == "sequence":  # whose length was compared
-        return holder.thing.__getitem__  # type: ignore[no-any-return]
+        return partial(holder.of.__getitem__, holder.thing)
     return partial(entry, holder)
 
 
 def entry(holder: Holder, key: Any) -> Any:
     """What is at a place now; None where nothing is."""
     if holder.kind == "dict":
-        return holder.thing.get(key)
+        return holder.of.get(holder.thing, key)
     if holder.kind == "slots":
         return getattr(holder.thing, key, None)
     return holder.entries().get(key)

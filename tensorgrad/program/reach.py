@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import re
 import sys
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from contextlib import suppress
 from operator import is_
 from pathlib import PurePath
@@ -92,20 +92,22 @@ def _is_key(one: Any, other: Any) -> bool:
 class Holder:
     """Something with entries: a dict, list, tuple, closure's cell, object's slots, class. `names`: which ones."""
 
-    __slots__ = ("before", "kind", "names", "path", "thing")
+    __slots__ = ("before", "kind", "names", "of", "path", "thing")
 
     def __init__(self, thing: Any, kind: str, path: str, names: Any = None) -> None:
         self.thing, self.kind, self.path, self.names = thing, kind, path, names
+        # Whose methods are called: a kind of a user's own may answer otherwise, and be told of what nobody has done.
+        self.of: Any = next((each for each in (OrderedDict, dict, list, tuple) if isinstance(thing, each)), object)
         self.before = self.entries()
 
     def entries(self) -> dict[Any, Any]:
         """The entries by key: a shallow copy."""
         if self.kind == "dict":
             if self.names is None:
-                return {key: value for key, value in self.thing.items() if key not in NOTES}
+                return {key: value for key, value in self.of.items(self.thing) if key not in NOTES}
             return {name: self.thing[name] for name in self.names if name in self.thing}
         if self.kind == "sequence":
-            return dict(enumerate(self.thing))
+            return dict(enumerate(self.of.__iter__(self.thing)))
         if self.kind == "cell":
             try:
                 return {"": self.thing.cell_contents}
@@ -120,27 +122,30 @@ class Holder:
         """Set one entry."""
         if self.kind == "cell":
             self.thing.cell_contents = value
-        elif self.kind in ("slots", "class"):
+        elif self.kind == "class":
             setattr(self.thing, key, value)
+        elif self.kind == "slots":
+            object.__setattr__(self.thing, key, value)
         else:
-            self.thing[key] = value
+            self.of.__setitem__(self.thing, key, value)
 
     def restore(self) -> None:
         """Set all entries as they were when the holder was met."""
         now = self.entries()
         if self.kind == "dict" and self.names is None and not same_keys(now, self.before):
             notes = {key: value for key, value in self.thing.items() if key in NOTES}
-            self.thing.clear()
-            self.thing.update(self.before | notes)
+            self.of.clear(self.thing)
+            for key, value in (self.before | notes).items():
+                self.put(key, value)
         elif self.kind == "sequence" and isinstance(self.thing, list):
-            self.thing[:] = list(self.before.values())
+            self.put(slice(None), list(self.before.values()))
         else:
             for key, value in self.before.items():
                 if now.get(key, self) is not value:
                     self.put(key, value)
             for key in now.keys() - self.before.keys():
                 if self.kind == "dict":
-                    del self.thing[key]
+                    self.of.__delitem__(self.thing, key)
 
     def place(self, key: Any) -> str:
         """How a reader would find an entry."""
@@ -192,7 +197,7 @@ class Reach:
             pass
         elif isinstance(thing, dict):
             self._hold(thing, "dict", path)
-            self._todo += [(key, path) for key in thing if not is_value(key)]
+            self._todo += [(key, path) for key in self.holders[-1].before if not is_value(key)]
             if isinstance(thing, defaultdict):
                 self._hold(thing, "slots", path, ("default_factory",))
             self._members(thing, path, dict)

@@ -11,6 +11,7 @@ import sys
 import types
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -164,6 +165,41 @@ def the_types_of_keys_and_members() -> World:
     return lambda x: x * (sum(isinstance(each, bool) for each in [*keys, *members]) + 1), [swap]
 
 
+def kinds_of_a_user_s_own() -> World:
+    class Settings(dict):  # type: ignore[type-arg]
+        def __setitem__(self, key: str, value: Any) -> None:
+            raise TypeError(key)
+
+        def get(self, key: str, default: Any = None) -> Any:
+            return 2.0
+
+        items = get  # type: ignore[assignment]
+
+    class Terms(list):  # type: ignore[type-arg]
+        def __len__(self) -> int:
+            return 1
+
+        def __getitem__(self, place: Any) -> Any:
+            return super().__getitem__(place) * 2
+
+    @dataclass(frozen=True, slots=True)
+    class Table:
+        values: Any
+
+    settings = Settings(factor=2.0, offsets=np.ones(3, "float32"))
+    terms, table = Terms([1.0, tg.ones(3)]), Table(np.ones(3, "float32"))
+
+    def step(x: Any) -> Any:
+        return x * settings["factor"] + settings["offsets"] * terms[0] + terms[1] * table.values
+
+    return step, [
+        lambda: dict.__setitem__(settings, "factor", 3.0),
+        lambda: list.__setitem__(terms, 0, 5.0),
+        lambda: list.__setitem__(terms, 1, tg.ones(3) * 7),
+        lambda: table.values.__setitem__(0, 9.0),
+    ]
+
+
 def the_sign_of_a_zero() -> World:
     numbers = [np.float32(0.0)]
     return lambda x: tg.atan2(x * 0, x * numbers[0]), [lambda: numbers.__setitem__(0, np.float32(-0.0))]
@@ -196,7 +232,7 @@ WORLDS = [
         another_tensor_that_is_a_key,
         the_types_of_keys_and_members,
     ),
-    *(the_sign_of_a_zero, what_a_cached_function_keeps),
+    *(kinds_of_a_user_s_own, the_sign_of_a_zero, what_a_cached_function_keeps),
     *(the_type_of_an_item,),
 ]
 EAGER = {what_a_cached_function_keeps, the_type_of_an_item}
