@@ -13,6 +13,7 @@ from pathlib import Path
 from tensorgrad.backend import SETTINGS, NoDeviceError, device_named
 from tensorgrad.backend.cpu.memory_policy import keep_freed_memory
 from tensorgrad.data import DataFileError, DataNotFoundError
+from tensorgrad.extras import PACKAGES, needed_by
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
 from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard
 from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
@@ -31,19 +32,6 @@ from tensorgrad.version import __version__
 
 PAUSED = 3  # the exit status of a run that --minutes ended: everything saved, nothing wrong, not done
 
-# The module that may be missing, the package that has it, and the extra that brings it.
-EXTRAS = {
-    "sklearn": ("scikit-learn", "demo"),
-    "matplotlib": ("matplotlib", "demo"),
-    "safetensors": ("safetensors", "demo"),
-    "tqdm": ("tqdm", "demo"),
-    "tensorboardX": ("tensorboardX", "demo"),
-    "pooch": ("pooch", "demo"),
-    "ml_dtypes": ("ml_dtypes", "half"),
-    "hypothesis": ("hypothesis", "test"),
-    "array_api_strict": ("array-api-strict", "test"),
-}
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in `arguments`, those of the process by default. Returns the exit status, 0 for success.
@@ -59,17 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        with surroundings(options):
+        with needed_by(f"tensorgrad {options.command}"), surroundings(options):
             status: int = options.run(options)
     except ModuleNotFoundError as error:
-        package, extra = EXTRAS.get((error.name or "").partition(".")[0], (None, None))
-        if package is None:
+        if (error.name or "").partition(".")[0] not in PACKAGES:
             raise
-        print(
-            f"tensorgrad {options.command} needs the package {package}, which is not installed; "
-            f'from the clone: pip install -e ".[{extra}]"',
-            file=sys.stderr,
-        )
+        print(error, file=sys.stderr)
         return 1
     except (OSError, DataFileError, DataNotFoundError) as error:  # a folder that cannot be made, a full disk, no data
         own = isinstance(error, OSError) and error.filename is None and error.strerror  # a sentence of ours

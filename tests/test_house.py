@@ -27,7 +27,7 @@ SOURCES = sorted(path for path in PACKAGE.rglob("*.py"))
 
 # From the ground up. Rooms in one set stand side by side; a name with a slash is one file of a room.
 FLOORS: list[set[str]] = [
-    {"version", "numpy_loading", "units"},
+    {"version", "numpy_loading", "units", "extras"},
     {"backend"},
     {"tape"},
     {"shortage"},

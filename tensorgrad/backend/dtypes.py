@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.extras import needed_by
+
 names = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64", "complex64", "complex128"),
@@ -53,13 +55,8 @@ def bfloat16() -> Any:
 
     Raises ModuleNotFoundError where ml_dtypes, which has it, is not installed.
     """
-    try:
+    with needed_by("bfloat16"):
         import ml_dtypes
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            'bfloat16 needs the package ml_dtypes: from a clone, pip install -e ".[half]"; float16 needs nothing',
-            name=missing.name,
-        ) from missing
     return np.dtype(ml_dtypes.bfloat16)
 
 

@@ -17,6 +17,7 @@ import numpy as np
 from tensorgrad.backend import probe
 from tensorgrad.backend.cpu import exchange, numpy_library
 from tensorgrad.backend.dtypes import as_dtype, is_bfloat16, natural
+from tensorgrad.extras import needed_by
 
 Array = Any  # what a kernel is handed: an ndarray, or another library's array
 
@@ -66,12 +67,8 @@ stand_in: ContextVar[Library | None] = ContextVar("stand_in", default=None)
 
 
 def _strict() -> Library:
-    try:
+    with needed_by("the device 'strict'"):
         from tensorgrad.backend import strict_library as strict
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            f"the device 'strict' needs the package {missing.name}: from a clone, pip install -e \".[test]\""
-        ) from missing
 
     return Library(
         "strict",

@@ -12,6 +12,7 @@ from tensorgrad.data.files import Collection, Published
 from tensorgrad.data.finding import find
 from tensorgrad.data.png import read_png
 from tensorgrad.data.provenance import Provenance
+from tensorgrad.extras import needed_by
 
 _HOME = "https://raw.githubusercontent.com/scikit-image/scikit-image/main/src/skimage/data/"
 _OLDER_HOME = "https://raw.githubusercontent.com/scikit-image/scikit-image/v0.22.0/skimage/data/"
@@ -65,7 +66,8 @@ def sample_photograph() -> Photograph:
     >>> sample_photograph().pixels.shape
     (427, 640, 3)
     """
-    from sklearn.datasets import load_sample_image
+    with needed_by("sample_photograph"):
+        from sklearn.datasets import load_sample_image
 
     pixels = load_sample_image("china.jpg")
     provenance = Provenance(

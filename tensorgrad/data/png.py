@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.data.files import DataFileError
+from tensorgrad.extras import needed_by
 
 BYTES = 1 << 24  # of a file; the largest here has 0.8 MB
 PIXELS = 1 << 22  # of a picture: what a small file claims to be is asked before there is room made for it
@@ -39,7 +40,8 @@ def read_png(path: Path, mode: str, size: tuple[int, int] | None = None) -> Any:
     ...     read_png(path, "L")
     array([[  0, 255]], dtype=uint8)
     """
-    from PIL import Image
+    with needed_by("read_png"):
+        from PIL import Image
 
     length = path.stat().st_size
     if not 0 < length <= BYTES:

@@ -10,6 +10,7 @@ import numpy as np
 from tensorgrad.data.datasets import TensorDataset, here, random_split
 from tensorgrad.data.provenance import Provenance
 from tensorgrad.data.splits import Splits
+from tensorgrad.extras import needed_by
 from tensorgrad.random import Generator
 
 
@@ -23,8 +24,9 @@ def digits() -> Splits:
     >>> digits().train
     TensorDataset(float32 (1437, 1, 8, 8) on cpu, int64 (1437,) on cpu)
     """
-    from sklearn import datasets
-    from sklearn.model_selection import train_test_split
+    with needed_by("digits"):
+        from sklearn import datasets
+        from sklearn.model_selection import train_test_split
 
     x, y = datasets.load_digits(return_X_y=True)
     x = (x / 16).astype(np.float32).reshape(-1, 1, 8, 8)
@@ -55,7 +57,8 @@ def iris(held_out: float = 0.4, generator: Generator | None = None) -> Splits:
     >>> len(data.train), len(data.test), data.classes
     (90, 60, ('setosa', 'versicolor', 'virginica'))
     """
-    from sklearn import datasets
+    with needed_by("iris"):
+        from sklearn import datasets
 
     if not 0 < held_out < 1:
         raise ValueError(f"iris: held_out is {held_out}; expected a share between 0 and 1")

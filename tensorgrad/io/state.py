@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tensorgrad.backend import bfloat16, device_named
+from tensorgrad.extras import needed_by
 from tensorgrad.io.files import replacing
 from tensorgrad.io.structure import put_together, take_apart
 from tensorgrad.tensor import Tensor
@@ -53,7 +54,7 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     {'weight': Tensor([1., 1.], dtype=float32), 'steps': [10, 20], 'best': inf}
     """
     arrays, text = take_apart(state)
-    content = _package().numpy.save(arrays, {_KEY: f"{_START}{_checksum(text, arrays)}\n{text}"})
+    content = _package("save").numpy.save(arrays, {_KEY: f"{_START}{_checksum(text, arrays)}\n{text}"})
     with replacing(path) as partial:
         partial.write_bytes(content)
 
@@ -74,7 +75,7 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
     """
     path, device = Path(path), device_named(device)
     _refuse_what_is_no_safetensors(path)
-    package = _package()
+    package = _package("load")
     try:
         with package.safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
@@ -93,14 +94,10 @@ def load(path: str | os.PathLike[str], device: str | None = None) -> Any:
         raise _damaged(path, str(error)) from error
 
 
-def _package() -> Any:
-    """safetensors. Raises ModuleNotFoundError where it is missing, with how to get it."""
-    try:
+def _package(what: str) -> Any:
+    """safetensors, which `what` needs."""
+    with needed_by(what):
         import safetensors.numpy
-    except ModuleNotFoundError as missing:
-        raise ModuleNotFoundError(
-            'save and load need the package safetensors: from a clone, pip install -e ".[train]"', name=missing.name
-        ) from missing
     return safetensors
 
 

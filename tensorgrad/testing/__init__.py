@@ -3,11 +3,14 @@
 `check(my_op)` puts an op through all laws; needs the extra `test`: pip install -e ".[test]".
 """
 
-from tensorgrad.testing import strategies
-from tensorgrad.testing.case import Case, case
-from tensorgrad.testing.checking import LawBroken, check, check_registry, obey, run_case
-from tensorgrad.testing.differences import gradcheck, gradgradcheck
-from tensorgrad.testing.laws import LAWS
+from tensorgrad.extras import needed_by
+
+with needed_by("tensorgrad.testing"):
+    from tensorgrad.testing import strategies
+    from tensorgrad.testing.case import Case, case
+    from tensorgrad.testing.checking import LawBroken, check, check_registry, obey, run_case
+    from tensorgrad.testing.differences import gradcheck, gradgradcheck
+    from tensorgrad.testing.laws import LAWS
 
 __all__ = [
     "LAWS",

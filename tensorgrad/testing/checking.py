@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, given, settings
 
 from tensorgrad.backend import SETTINGS, on_device
+from tensorgrad.extras import needed_by
 from tensorgrad.testing.case import Case, case
 from tensorgrad.testing.laws import LAWS, Trial
 
@@ -109,7 +110,8 @@ def check_registry(backend: str = "numpy", order: int = 2, draws: int | None = N
     Returns how many cases broke a law, so that 0 is success. Raises ValueError for an op that has no case, and
     NoDeviceError for a library whose device is not there.
     """
-    from tqdm.auto import tqdm
+    with needed_by("check_registry"):
+        from tqdm.auto import tqdm
 
     from tensorgrad.testing.cases import CASES
 

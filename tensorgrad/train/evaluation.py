@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tensorgrad.data import DataLoader
+from tensorgrad.extras import needed_by
 from tensorgrad.ops import softmax
 from tensorgrad.train import figures
 from tensorgrad.train.metrics.classification import Accuracy, ConfusionMatrix
@@ -48,10 +49,11 @@ def usual_classifiers(neighbours: int = 3) -> dict[str, Any]:
     >>> list(usual_classifiers())
     ['majority class', 'logistic regression', '3 nearest neighbours']
     """
-    from sklearn.dummy import DummyClassifier
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import GridSearchCV, ShuffleSplit
-    from sklearn.neighbors import KNeighborsClassifier
+    with needed_by("usual_classifiers"):
+        from sklearn.dummy import DummyClassifier
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GridSearchCV, ShuffleSplit
+        from sklearn.neighbors import KNeighborsClassifier
 
     penalties = {"C": [0.01, 0.1, 1.0]}
     fifth = ShuffleSplit(1, test_size=0.2, random_state=0)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from tensorgrad.extras import needed_by
 from tensorgrad.io import replacing
 from tensorgrad.train.metrics.metric import on_host
 
@@ -19,7 +20,8 @@ _COLOURS = {"train": "tab:blue", "validation": "tab:green", "test": "tab:orange"
 
 def new_figure(width: float = 9.0, height: float = 3.6) -> Any:
     """An empty matplotlib figure, in inches, without pyplot, which keeps figures in a table of the process."""
-    from matplotlib.figure import Figure
+    with needed_by("new_figure"):
+        from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
 
@@ -191,7 +193,8 @@ def animation(path: str | Path, pictures: Sequence[Any], seconds: float, enlarge
     seconds: of one round. enlarge: pixels of the GIF for one of a picture, along each side. It needs Pillow, which
     comes with matplotlib.
     """
-    from PIL import Image
+    with needed_by("animation"):
+        from PIL import Image
 
     frames = []
     for each in pictures:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tensorgrad.extras import needed_by
 from tensorgrad.io import replacing
 from tensorgrad.train.callback import Callback
 
@@ -72,8 +73,9 @@ class TensorBoardLog(Callback):
     def before_fit(self, trainer: Any) -> None:
         """Open a file of events."""
         # Not SummaryWriter: the thread that writes for it dies on a full disk, and the process waits for it for ever.
-        from tensorboardX.event_file_writer import EventsWriter
-        from tensorboardX.proto.event_pb2 import SessionLog
+        with needed_by("TensorBoard"):
+            from tensorboardX.event_file_writer import EventsWriter
+            from tensorboardX.proto.event_pb2 import SessionLog
 
         with self._naming():
             self.folder.mkdir(parents=True, exist_ok=True)

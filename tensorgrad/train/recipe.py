@@ -19,6 +19,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tensorgrad.drawing import render, save_drawing
+from tensorgrad.extras import needed_by
 from tensorgrad.io import load, save
 from tensorgrad.precision import autocast
 from tensorgrad.profiler import Profile, profile
@@ -362,8 +363,9 @@ def _graph_options(recipe: Recipe, model: Any) -> dict[str, Any]:
 
 
 def _need(recipe: Recipe) -> None:
-    for package in (*EXTRAS, *recipe.extras):
-        import_module(package)  # what is missing is missed now, not after the training
+    with needed_by(f"the recipe {recipe.name}"):
+        for package in (*EXTRAS, *recipe.extras):
+            import_module(package)  # what is missing is missed now, not after the training
 
 
 @contextmanager

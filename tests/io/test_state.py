@@ -79,7 +79,7 @@ def test_without_safetensors_it_says_how_to_get_it(path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors", None)
     monkeypatch.delitem(sys.modules, "safetensors.numpy")
     for call in (lambda: save(path, {"weight": tg.ones(3)}), lambda: load(path)):
-        with pytest.raises(ModuleNotFoundError, match=r'pip install -e "\.\[train\]"') as told:
+        with pytest.raises(ModuleNotFoundError, match=r'pip install -e "\.\[demo\]"') as told:
             call()
         assert told.value.name.startswith("safetensors")
 
