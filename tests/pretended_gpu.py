@@ -259,6 +259,15 @@ def _refused(name: str) -> Callable[..., Any]:
     return call
 
 
+def _argsort(a: Any, axis: int = -1, kind: str | None = None) -> Any:
+    """With CuPy's arguments, as below."""
+    return np.argsort(a, axis=axis, stable=True)
+
+
+def _count_nonzero(a: Any, axis: Any = None) -> Any:
+    return np.count_nonzero(a, axis=axis)
+
+
 def pretended() -> dict[str, ModuleType]:
     """The modules that `cupy_library` imports."""
     called.clear()
@@ -289,6 +298,8 @@ def pretended() -> dict[str, ModuleType]:
         from_dlpack=lambda x: lifted(np.from_dlpack(x)),
         get_default_memory_pool=lambda: pool,
         where=_without_bfloat16(np.where),
+        argsort=_over(_argsort),
+        count_nonzero=_over(_count_nonzero),
     )
     cupyx = _Module("cupyx", np, empty_pinned=lambda shape, dtype: np.empty(shape, dtype))
     spelled = _Module(

@@ -26,6 +26,12 @@ from tensorgrad.program.lifetimes import needed, reduced_by
 from tensorgrad.program.replay import Calls, Replay, Values, copied
 from tensorgrad.program.traced import cast, with_item
 
+# Functions that the library's own namespace has as NumPy has them, and its module otherwise, or not for all dtypes. Its
+# product knows what to do about stacks of halves, and whom to ask in a graph.
+_SPELLED_OTHERWISE = frozenset(
+    {"matmul", "argsort", "searchsorted", "unique_all", "count_nonzero", "cumulative_sum", "cumulative_prod"}
+)
+
 
 def gpu_of(arrays: list[Any]) -> str | None:
     """The GPU that arrays lie on; None where all are in host memory. Raises UntraceableError for two devices."""
@@ -206,8 +212,9 @@ class Lines:
                 lambda x, axis, dtype, keepdims: reduce(x, axis=axis, dtype=dtype, keepdims=keepdims),
                 (args[0], args[1], args[2], args[4]),
             )
-        if function is np.matmul:  # which knows what to do about stacks of halves, and whom to ask in a graph
-            return self._library.namespace.matmul, None  # type: ignore[union-attr]
+        name = getattr(function, "__name__", "").lstrip("_")
+        if name in _SPELLED_OTHERWISE:
+            return getattr(self._library.namespace, name), None  # type: ignore[union-attr]
         if function in (np.concat, np.stack):
             return functools.partial(joined, self._module, new=function is np.stack), None
         if node.kind == "call" and function in (operator.getitem, with_item) and _holds_arrays(args[1]):

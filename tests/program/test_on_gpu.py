@@ -161,3 +161,15 @@ def test_batches_of_products_and_what_selects(with_kernels: list[str]) -> None:
         for one, two in zip(found, expected, strict=True):
             np.testing.assert_allclose(one.numpy(), two, rtol=1e-9)
     assert (compiled.reason, compiled.replays) == (None, 1)
+
+
+def test_functions_that_the_library_spells_otherwise_are_part_of_a_program(with_kernels: list[str]) -> None:
+    x = tg.asarray([[3.0, 0.0, 2.0], [0.0, 0.0, 1.0]], device="cuda")
+    for step, expected in (
+        (lambda x: tg.sort(x, axis=1), [[0.0, 2.0, 3.0], [0.0, 0.0, 1.0]]),
+        (lambda x: tg.count_nonzero(x, axis=1, keepdims=True), [[2], [1]]),
+        (lambda x: tg.cumulative_sum(x, axis=1), [[3.0, 3.0, 5.0], [0.0, 0.0, 1.0]]),
+    ):
+        compiled = tg.compile(step)
+        assert all(compiled(x).tolist() == expected for _ in range(3))
+        assert (compiled.reason, compiled.traces, compiled.replays) == (None, 1, 2)
