@@ -268,6 +268,10 @@ def _count_nonzero(a: Any, axis: Any = None) -> Any:
     return np.count_nonzero(a, axis=axis)
 
 
+def _cholesky(a: Any) -> Any:
+    return np.linalg.cholesky(a)
+
+
 def pretended() -> dict[str, ModuleType]:
     """The modules that `cupy_library` imports."""
     called.clear()
@@ -300,6 +304,7 @@ def pretended() -> dict[str, ModuleType]:
         where=_without_bfloat16(np.where),
         argsort=_over(_argsort),
         count_nonzero=_over(_count_nonzero),
+        linalg=_Module("cupy.linalg", np.linalg, cholesky=_over(_cholesky)),
     )
     cupyx = _Module("cupyx", np, empty_pinned=lambda shape, dtype: np.empty(shape, dtype))
     spelled = _Module(

@@ -225,7 +225,9 @@ class Lines:
             return _with_item, None
         if function is cast or node.kind == "part" or function is operator.getitem:
             return function, None  # type: ignore[return-value]
-        found = counterpart(function, self._module)  # type: ignore[arg-type]
+        of_matrices = getattr(function, "__module__", None) == "numpy.linalg"  # with the standard's keywords
+        home = self._library.namespace if of_matrices else self._module  # type: ignore[union-attr]
+        found = counterpart(function, home)  # type: ignore[arg-type]
         if found is None:
             raise UntraceableError(f"there is no {getattr(function, '__name__', function)} on {device_of(self._like)}")
         return found, None
