@@ -9,7 +9,7 @@ import warnings
 from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
-from operator import attrgetter, call, is_
+from operator import attrgetter, call, is_, itemgetter
 from typing import Any
 from weakref import ref
 
@@ -65,8 +65,7 @@ class Program:
         self._writes_at_once = False  # into what was there before, and not when all is computed
         self._writes_arguments = any(change.target.kind == "argument" for change in writes)
         self._apart: list[ref[Any]] = []  # arrays that were found to be apart ...
-        self._starts: list[int] = []  # ... and where those that are written begin and end
-        self._ends: list[int] = []
+        self._spans: list[Any] | None = None  # ... and where those that are written lie, once that is asked
 
     def _write(self, recording: Recording) -> None:
         writer = Writer(recording)
@@ -112,20 +111,20 @@ class Program:
         given = [self._arrays[place] for place in self._argued]
         if len(held) == len(self._apart) and all(map(is_, held, map(call, self._apart))) and not self._writes_arguments:
             # Looked at once: until others come, only an argument could share the memory that is written into.
+            if self._spans is None:
+                self._spans = sorted([span(array) for array in written if array.size])
             return not any(map(self._is_written, given))
         shared = overlapping(held + given)
         if any(id(array) in shared for array in written):
             return False
-        spans = sorted([span(array) for array in written if array.size])
-        self._apart = list(map(ref, held))
-        self._starts, self._ends = [start for start, _ in spans], [end for _, end in spans]
+        self._apart, self._spans = list(map(ref, held)), None
         return True
 
     def _is_written(self, array: Any) -> bool:
         """Whether some of an array's memory may be written into."""
-        start, end = span(array)
-        place = bisect_right(self._ends, start)
-        return place < len(self._starts) and self._starts[place] < end
+        spans, (start, end) = self._spans or [], span(array)
+        place = bisect_right(spans, start, key=itemgetter(1))  # the first that ends after the array's start
+        return place < len(spans) and spans[place][0] < end
 
     def _tensor_at(self, source: Source) -> Any:
         return self._leaves[source.number] if source.kind == "argument" else self.guards.tensors[source.number]

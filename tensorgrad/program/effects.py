@@ -123,19 +123,18 @@ class Builder:
         """What a template stands for."""
         if isinstance(part, Node):
             return self._value_of(part)
+        if isinstance(part, (Made, dict, list, tuple)):
+            number = id(part)
+            if number not in self._made:
+                self._made[number] = self._new(part)
+            return self._made[number]
         if isinstance(part, Given):
             return (self._tensor_at if part.whole else self._array_at)(part.source)
-        if isinstance(part, Same):
-            return part.thing
-        if not isinstance(part, (Made, dict, list, tuple)):
-            return part
-        if id(part) not in self._made:
-            self._made[id(part)] = self._new(part)
-        return self._made[id(part)]
+        return part.thing if isinstance(part, Same) else part
 
     def _new(self, part: Any) -> Any:
         if isinstance(part, Made):
-            return part.build(self.build(part.node), self.build(part.attributes))
+            return part.build(self.build(part.node), self.build(part.attributes) if part.attributes else {})
         if isinstance(part, dict):
             return {key: self.build(each) for key, each in part.items()}
         parts = [self.build(each) for each in part]

@@ -371,13 +371,22 @@ def span(array: Any) -> tuple[int, int]:
 
 def overlapping(arrays: list[Any]) -> set[int]:
     """The ids of those arrays that have memory in common with another of them, or may have."""
+    by_memory: dict[int, list[Any]] = {}
+    is_lent = False  # by somebody who may have lent it twice: only addresses tell then
+    for array in arrays:
+        owner = memory_of(array)
+        by_memory.setdefault(id(owner), []).append(array)
+        is_lent = is_lent or (isinstance(array, np.ndarray) and not isinstance(owner, np.ndarray))
+    here = [each for each in arrays if isinstance(each, np.ndarray)]
     found: set[int] = set()
-    reached, whose = 0, 0
-    for (start, end), number in sorted([(span(each), id(each)) for each in arrays if each.size]):
-        if start < reached:
-            found |= {number, whose}
-        if end > reached:
-            reached, whose = end, number
+    for together in [here] if is_lent else by_memory.values():
+        if len(together) > 1:
+            reached, whose = 0, 0
+            for (start, end), number in sorted([(span(each), id(each)) for each in together if each.size]):
+                if start < reached:
+                    found |= {number, whose}
+                if end > reached:
+                    reached, whose = end, number
     return found
 
 
