@@ -46,7 +46,8 @@ def test_the_extra_that_is_named_brings_the_package(package):
     ],
 )
 def test_a_function_whose_package_is_missing_says_how_to_get_it(module, what, call, monkeypatch):
-    monkeypatch.setitem(sys.modules, module, None)  # as if it were not installed
+    for name in {module, *[each for each in sys.modules if each.startswith(f"{module}.")]}:
+        monkeypatch.setitem(sys.modules, name, None)  # as if it were not installed
     with pytest.raises(ModuleNotFoundError) as told:
         call()
     package = PACKAGES[module]
