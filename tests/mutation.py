@@ -41,6 +41,11 @@ STRICT = "strict"
 # ── judging ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _tries(case: Case, op: Any) -> bool:
+    """Whether a case is one of an op, or proves it by another."""
+    return case.definition is op or any(getattr(proved, "op", None) is op for proved in case.proves)
+
+
 class Court:
     """What mutants are tried by: the draws of each case, the same for all, and the conventions.
 
@@ -63,14 +68,10 @@ class Court:
 
     def cases_of(self, site: Site) -> list[Case]:
         """The cases of a site's ops. Raises ValueError for an op that has none."""
-        missing = [each.name for each in site.ops if all(case.definition is not each for case in self.cases)]
+        missing = [op.name for op in site.ops if not any(_tries(each, op) for each in self.cases)]
         if missing:
             raise ValueError(f"there is no case for {', '.join(missing)}")
-        return [
-            each
-            for each in self.cases
-            if each.definition in site.ops or any(getattr(proved, "op", None) in site.ops for proved in each.proves)
-        ]
+        return [each for each in self.cases if any(_tries(each, op) for op in site.ops)]
 
     def trials(self, cases: list[Case], draws: int) -> list[tuple[Case, dict[str, Any]]]:
         """Cases with their draws, in turns, the draws with most to see first."""
