@@ -546,3 +546,24 @@ def test_a_compiled_step_is_copied_with_what_it_belongs_to(copied: Any) -> None:
         other.weight += 4
     assert (model.fast(x).tolist(), other.fast(x).tolist()) == ([1.0, 2.0, 3.0], [5.0, 10.0, 15.0])
     assert copied(twice) is twice
+
+
+def test_an_argument_may_come_to_lie_in_memory_that_is_written() -> None:
+    def steps(wrap: Any) -> list[Any]:
+        weight = tg.Tensor(np.arange(1.0, 9.0, dtype=np.float32), requires_grad=True)
+        optimizer = tg.optim.SGD([weight], lr=0.1)
+
+        @wrap
+        def step(x: Any) -> Any:
+            (weight * weight).sum().backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return x * 2.0
+
+        found = [step(tg.ones(4)).tolist() for _ in range(4)]
+        inside = tg.Tensor(np.from_dlpack(weight.data)[2:6])  # whose memory has another owner
+        return [*found, step(inside).tolist()]
+
+    with pytest.warns(tg.CompileWarning, match="memory, of shape .8,., that two arrays share"):
+        found = steps(tg.compile)
+    assert found == steps(lambda step: step)
