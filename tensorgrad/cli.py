@@ -13,7 +13,7 @@ from pathlib import Path
 from tensorgrad.backend import SETTINGS, NoDeviceError, device_named
 from tensorgrad.backend.cpu.memory_policy import keep_freed_memory
 from tensorgrad.data import DataFileError, DataNotFoundError
-from tensorgrad.extras import PACKAGES, needed_by
+from tensorgrad.extras import MissingPackageError, needed_by
 from tensorgrad.recipes import BROKEN, RECIPES, Recipe
 from tensorgrad.train.leaderboard import BEGIN, END, write_leaderboard
 from tensorgrad.train.leaderboard import leaderboard as leaderboard_of
@@ -49,9 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with needed_by(f"tensorgrad {options.command}"), surroundings(options):
             status: int = options.run(options)
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in PACKAGES:
-            raise
+    except MissingPackageError as error:
         print(error, file=sys.stderr)
         return 1
     except (OSError, DataFileError, DataNotFoundError) as error:  # a folder that cannot be made, a full disk, no data

@@ -14,6 +14,10 @@ class Package(NamedTuple):
     extra: str
 
 
+class MissingPackageError(ModuleNotFoundError):
+    """A package of an extra is not installed; the message says how to get it."""
+
+
 PACKAGES = {
     "sklearn": Package("scikit-learn", "demo"),
     "matplotlib": Package("matplotlib", "demo"),
@@ -30,13 +34,12 @@ PACKAGES = {
 
 @contextmanager
 def needed_by(what: str) -> Iterator[None]:
-    """A block of imports. A ModuleNotFoundError for a package of an extra says what needs it, and how to get it.
+    """A block of imports. A module that is missing becomes a MissingPackageError where an extra brings it.
 
-    >>> with needed_by("a figure"):
+    >>> with needed_by("drawing"):
     ...     raise ModuleNotFoundError(name="matplotlib.figure")
     Traceback (most recent call last):
-    ModuleNotFoundError: a figure needs the package matplotlib, which is not installed; from the clone: \
-pip install -e ".[demo]"
+    tensorgrad.extras.MissingPackageError: drawing needs the package matplotlib, which is not installed; ...
     """
     try:
         yield
@@ -44,7 +47,7 @@ pip install -e ".[demo]"
         package = PACKAGES.get((missing.name or "").partition(".")[0])
         if package is None:
             raise
-        raise ModuleNotFoundError(
+        raise MissingPackageError(
             f"{what} needs the package {package.name}, which is not installed; "
             f'from the clone: pip install -e ".[{package.extra}]"',
             name=missing.name,
