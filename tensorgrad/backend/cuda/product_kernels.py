@@ -34,9 +34,8 @@ class Operand(NamedTuple):
 
 def matmul(xp: Any, x1: Any, x2: Any, plain: Any) -> Any:
     """x1 @ x2, by the library's own product where that is right and fast.   (..., m, k), (..., k, n) -> (..., m, n)"""
-    as_matrices = (
-        own_handle.get() is not None or x1.dtype.name in HALVES
-    )  # CuPy fails for a bfloat16 vector and a stack
+    # CuPy fails for a vector of bfloat16 times a stack.
+    as_matrices = own_handle.get() is not None or x1.dtype.name in HALVES
     if as_matrices and 1 in (x1.ndim, x2.ndim) and x1.ndim and x2.ndim:
         rows, columns = x1[None] if x1.ndim == 1 else x1, x2[:, None] if x2.ndim == 1 else x2
         found = matmul(xp, rows, columns, plain)
